@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "TASKLEDGER_"
+CLUSTER_PARTITIONS = 12
+CLUSTER_REPLICAS = 3
 SECRETS = frozenset({"postgres"})
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -49,9 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     topic_prefix: str = ""
     """Put before the name of every topic and consumer group, where one Kafka serves several ledgers."""
     partitions: Positive | None = None
-    """Partitions of the log, fixed for life; by default 4 embedded and 12 elsewhere."""
+    """Partitions of the log, fixed for life; by default 12, and 4 in the embedded broker."""
     replication: Positive | None = None
-    """Replicas of every topic; by default 1 embedded and 3 elsewhere."""
+    """Replicas of every topic; by default 3, and 1 in the embedded broker."""
     overlay_bytes: Positive = 64 * 1024 * 1024
     """Most bytes of recent events and task states that a web process keeps in memory."""
     command_timeout: Seconds = 10.0
@@ -64,6 +66,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Least severe log line that is written."""
     log_format: typing.Literal["auto", "json", "text"] = "auto"
     """`text` is for people, `json` for machines; `auto` takes text on a terminal."""
+
+    @property
+    def log_partitions(self) -> int:
+        """Partitions that the log must have."""
+        return self.partitions or CLUSTER_PARTITIONS
+
+    @property
+    def replicas(self) -> int:
+        """Replicas that new topics get."""
+        return self.replication or CLUSTER_REPLICAS
 
 
 def environment_name(field: str) -> str:

@@ -45,7 +45,7 @@ class ConfigurationError(TaskledgerError):
     code = "configuration"
 
 
-class FieldProblem(Exception):  # noqa: N818 - collected, and raised as one ValidationError
+class FieldProblem(Exception):
     """One field that is not usable."""
 
     def __init__(self, field: str, problem: str) -> None:

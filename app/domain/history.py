@@ -1,0 +1,73 @@
+"""The one rule that every reader of the log applies: the first record of a version happened.
+
+A task's records share a partition, so all readers meet them in the same order. The rule looks at
+nothing but that order, and so every reader reaches the same answer without talking to another.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from app.domain.envelope import Event, Unreadable
+from app.domain.task import ImpossibleChange, State, evolve
+
+
+class Verdict(Enum):
+    """What a record turned out to be."""
+
+    ACCEPTED = "accepted"
+    """It was the first of its version, and happened."""
+    VOID = "void"
+    """It lost its version to an earlier record; nothing happened."""
+    POISON = "poison"
+    """No correct writer of this code's age wrote it; its task is parked."""
+    PARKED = "parked"
+    """It happened, but cannot be applied until the poison before it is dealt with."""
+
+
+class History(Struct, frozen=True):
+    """A task's history as far as it was read.
+
+    `version` counts accepted records. It runs ahead of the state's own version only while the task
+    is parked: from then on versions are still decided, but nothing is applied.
+    """
+
+    state: State = None
+    version: int = 0
+    parked: str | None = None
+    """Why the task is parked, or None."""
+
+
+EMPTY = History()
+
+
+def read(history: History, record: Event | Unreadable) -> tuple[Verdict, History]:
+    """Judge the next record of a task and give the history that includes it."""
+    version = history.version
+    if record.version is None:
+        return Verdict.POISON, _park(history, version, _reason(record))
+    if record.version <= version:
+        return Verdict.VOID, history
+    if record.version > version + 1:
+        gap = f"version {record.version} follows version {version}"
+        return Verdict.POISON, _park(history, version, gap)
+    if history.parked:
+        return Verdict.PARKED, replace(history, version=version + 1)
+    if isinstance(record, Unreadable):
+        return Verdict.POISON, _park(history, version + 1, record.reason)
+    try:
+        state = evolve(history.state, record.change, record.task_id, record.time)
+    except ImpossibleChange as error:
+        return Verdict.POISON, _park(history, version + 1, str(error))
+    return Verdict.ACCEPTED, History(state, version + 1)
+
+
+def _reason(record: Event | Unreadable) -> str:
+    return record.reason if isinstance(record, Unreadable) else "no version"
+
+
+def _park(history: History, version: int, reason: str) -> History:
+    return History(history.state, version, history.parked or reason)

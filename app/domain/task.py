@@ -1,0 +1,202 @@
+"""The task: its events, its state, how events change the state, and how commands are decided.
+
+Everything here is pure: the clock and the ids come in as data.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID  # noqa: TC003 - msgspec reads the annotations at run time
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict, replace
+
+from app.domain.commands import Command, CompleteTask, CreateTask, DeleteTask, ReopenTask, UpdateTask
+from app.domain.errors import (
+    FieldProblem,
+    TaskExists,
+    TaskGone,
+    TaskNotFound,
+    ValidationError,
+    VersionMismatch,
+)
+
+# --- events ---------------------------------------------------------------------------------
+
+
+class TaskCreated(Struct, frozen=True, kw_only=True):
+    """The task came to be, open, with these contents."""
+
+    title: str
+    description: str
+    priority: int
+    due_at: datetime | None
+    tags: list[str]
+
+
+class TaskUpdated(Struct, frozen=True, kw_only=True):
+    """The named contents took these values; `status` is only ever "open": the task was reopened."""
+
+    title: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    due_at: datetime | None | UnsetType = UNSET
+    tags: list[str] | UnsetType = UNSET
+    status: Literal["open"] | UnsetType = UNSET
+
+
+class TaskCompleted(Struct, frozen=True):
+    """The task was done."""
+
+
+class TaskDeleted(Struct, frozen=True):
+    """The task was removed for good."""
+
+
+Change = TaskCreated | TaskUpdated | TaskCompleted | TaskDeleted
+
+# --- state ----------------------------------------------------------------------------------
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """A task as clients see it; the fields stand in the order of the API. Times are UTC."""
+
+    id: UUID
+    title: str
+    description: str
+    status: Literal["open", "completed"]
+    priority: int
+    due_at: datetime | None
+    tags: list[str]
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    version: int
+
+
+class DeletedTask(Struct, frozen=True, kw_only=True):
+    """What is left of a deleted task: that it was, and at which version it ended."""
+
+    id: UUID
+    created_at: datetime
+    deleted_at: datetime
+    version: int
+
+
+State = Task | DeletedTask | None
+
+
+def version_of(state: State) -> int:
+    """Give the number of accepted events behind a state; 0 before the first."""
+    return 0 if state is None else state.version
+
+
+class ImpossibleChange(Exception):
+    """The event cannot follow the state that it meets: the log was written by something else."""
+
+
+# --- evolve ---------------------------------------------------------------------------------
+
+
+def evolve(state: State, change: Change, task_id: UUID, time: datetime) -> Task | DeletedTask:
+    """Apply one accepted change, which takes the version after the state's.
+
+    Raises ImpossibleChange where no correct writer can have written it.
+    """
+    if isinstance(change, TaskCreated):
+        if state is not None:
+            raise ImpossibleChange("a task is created only once")
+        return Task(
+            id=task_id,
+            **asdict(change),
+            status="open",
+            created_at=time,
+            updated_at=time,
+            completed_at=None,
+            version=1,
+        )
+    if not isinstance(state, Task):
+        raise ImpossibleChange("only an existing task can change")
+    version = state.version + 1
+    if isinstance(change, TaskUpdated):
+        named = {name: value for name, value in asdict(change).items() if value is not UNSET}
+        if "status" in named:
+            named["completed_at"] = None
+        return replace(state, **named, updated_at=time, version=version)
+    if isinstance(change, TaskCompleted):
+        return replace(state, status="completed", completed_at=time, updated_at=time, version=version)
+    return DeletedTask(id=task_id, created_at=state.created_at, deleted_at=time, version=version)
+
+
+# --- decide ---------------------------------------------------------------------------------
+
+ANY_VERSION = -1
+"""The expectation `If-Match: *`: the task exists, at whichever version."""
+
+
+def decide(state: State, command: Command, expected: int | None = None) -> Change | None:
+    """Give the change that a command means in a state, or None where it is so already.
+
+    `expected` is the version that the client saw, ANY_VERSION, or None where it does not say.
+    Raises a Rejected error where the command does not fit, ValidationError for a time out of range.
+    """
+    if isinstance(command, CreateTask):
+        if state is not None:
+            raise TaskExists
+        return TaskCreated(
+            title=command.title.strip(),
+            description=command.description,
+            priority=command.priority,
+            due_at=_utc(command.due_at),
+            tags=_unique(command.tags),
+        )
+    task = _existing(state, expected)
+    if isinstance(command, UpdateTask):
+        return _update(task, command)
+    if isinstance(command, CompleteTask):
+        return None if task.status == "completed" else TaskCompleted()
+    if isinstance(command, ReopenTask):
+        return None if task.status == "open" else TaskUpdated(status="open")
+    assert isinstance(command, DeleteTask)  # noqa: S101 - the union is exhausted; mypy holds it
+    return TaskDeleted()
+
+
+def _existing(state: State, expected: int | None) -> Task:
+    if isinstance(state, Task):
+        if expected not in (None, ANY_VERSION, state.version):
+            raise VersionMismatch(state.version)
+        return state
+    if isinstance(state, DeletedTask) and expected is not None:
+        raise TaskGone
+    raise TaskNotFound
+
+
+def _update(task: Task, patch: UpdateTask) -> TaskUpdated | None:
+    wanted: dict[str, object] = {}
+    if patch.title is not UNSET:
+        wanted["title"] = patch.title.strip()
+    if patch.description is not UNSET:
+        wanted["description"] = patch.description or ""
+    if patch.priority is not UNSET:
+        wanted["priority"] = patch.priority or 0
+    if patch.due_at is not UNSET:
+        wanted["due_at"] = _utc(patch.due_at)
+    if patch.tags is not UNSET:
+        wanted["tags"] = _unique(patch.tags or [])
+    changed = {name: value for name, value in wanted.items() if value != getattr(task, name)}
+    return TaskUpdated(**changed) if changed else None  # type: ignore[arg-type]
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    if time is None:
+        return None
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        problem = FieldProblem("due_at", "must be a time between the years 1 and 9999 in UTC")
+        raise ValidationError([problem]) from None
+
+
+def _unique(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))

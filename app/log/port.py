@@ -1,0 +1,101 @@
+"""What the rest of Taskledger needs of a log.
+
+Kafka (`app.log.kafka`) is the real one; `app.log.memory` is its twin for tests and passes the same
+contract tests.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+
+class Record(Protocol):
+    """One record as it stands in the log."""
+
+    @property
+    def offset(self) -> int:
+        """Place in its partition; offsets rise, and may leave gaps."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The task id as text."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The event."""
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since 1970, as the producer gave them."""
+
+
+class Batch(NamedTuple):
+    """Some records of one partition, in order."""
+
+    partition: int
+    records: Sequence[Record]
+
+
+class Log(Protocol):
+    """The append-only topic `task.events`."""
+
+    @property
+    def partitions(self) -> int:
+        """Number of partitions, fixed for life."""
+
+    async def append(self, partition: int, key: bytes, value: bytes, traceparent: str | None) -> None:
+        """Append a record and return once every in-sync replica has it.
+
+        Raises LogUnavailable where it was certainly not appended, OutcomeUnknown where it may have been.
+        """
+
+    async def ends(self) -> Mapping[int, int]:
+        """Give the offset after the last replicated record of every partition, as of after the call began.
+
+        Raises LogUnavailable.
+        """
+
+    async def beginnings(self) -> Mapping[int, int]:
+        """Give the offset of the first record that is still there, of every partition. Raises LogUnavailable."""
+
+    def tail(self, start: Mapping[int, int]) -> AsyncGenerator[Batch]:
+        """Yield every record from the given offsets on, for ever; outlives outages of the brokers.
+
+        Raises LogTruncated where a wanted record is no longer there.
+        """
+
+    def read(self, partition: int, start: int, stop: int) -> AsyncGenerator[Batch]:
+        """Yield the records of one partition with start <= offset < stop, then end.
+
+        Raises LogUnavailable, LogTruncated.
+        """
+
+
+class LogTruncated(Exception):
+    """Records that are needed were removed from the log: its retention must be unlimited."""
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Give the partition of a key, as Kafka's default partitioner does (murmur2)."""
+    from aiokafka.partitioner import murmur2  # noqa: PLC0415 - the twin must not need a Kafka client to be imported
+
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def position_text(position: Mapping[int, int]) -> str:
+    """Write a position as a consistency token: `partition:next offset`, comma separated, in order."""
+    return ",".join(f"{partition}:{offset}" for partition, offset in sorted(position.items()))
+
+
+def parse_position(text: str) -> dict[int, int]:
+    """Read a consistency token. Raises ValueError for anything that position_text did not write."""
+    position: dict[int, int] = {}
+    for part in text.split(",") if text else []:
+        partition, colon, offset = part.partition(":")
+        if not (colon and partition.isdecimal() and offset.isdecimal()) or len(part) > 40:  # noqa: PLR2004
+            raise ValueError(text)
+        position[int(partition)] = int(offset)
+    return position

@@ -1,0 +1,129 @@
+"""Every topic that Taskledger uses, in one table; provisioned before anything starts.
+
+Faust ignores, with a warning, a topic that does not exist when its worker starts, so that the
+changelogs of its tables stand here too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from msgspec import Struct
+
+from app.domain.envelope import KINDS
+from app.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+EVENTS = "task.events"
+TYPED = tuple(KINDS)
+WORKER_GROUP = "event-service"
+PUBLISHED_TABLE = "published"
+INSIGHT_TASKS_TABLE = "insight-tasks"
+INSIGHT_COUNTS_TABLE = "insight-counts"
+INSIGHT_RATES_TABLE = "insight-rates"
+
+DAY_MS = 24 * 3600 * 1000
+TIMEOUT_MS = 30_000
+
+
+class Topic(Struct, frozen=True):
+    """One topic; all have as many partitions as the log, so that a task keeps its partition."""
+
+    name: str
+    config: dict[str, str]
+
+
+def topics(settings: Settings) -> list[Topic]:
+    """Give the topics of one ledger, with their names as they are in Kafka."""
+    log = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    typed = {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
+    changelog = {"cleanup.policy": "compact", "segment.ms": str(DAY_MS)}
+    windowed = {"cleanup.policy": "compact,delete", "retention.ms": str(DAY_MS)}
+    group = settings.topic_prefix + WORKER_GROUP
+    return [
+        Topic(settings.topic_prefix + EVENTS, log),
+        *(Topic(settings.topic_prefix + name, typed) for name in TYPED),
+        Topic(f"{group}-{PUBLISHED_TABLE}-changelog", changelog),
+        Topic(f"{group}-{INSIGHT_TASKS_TABLE}-changelog", changelog),
+        Topic(f"{group}-{INSIGHT_COUNTS_TABLE}-changelog", changelog),
+        Topic(f"{group}-{INSIGHT_RATES_TABLE}-changelog", windowed),
+    ]
+
+
+async def provision_topics(settings: Settings) -> None:
+    """Make the topics that are missing and check the log's; run again, it changes nothing.
+
+    Raises ConfigurationError where the log would not keep its promises.
+    """
+    wanted = topics(settings)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=TIMEOUT_MS)
+    try:
+        await admin.start()
+        existing = set(await admin.list_topics())
+        minimum = {"min.insync.replicas": str(max(1, settings.replicas - 1))}
+        missing = [
+            NewTopic(topic.name, settings.log_partitions, settings.replicas, topic_configs=topic.config | minimum)
+            for topic in wanted
+            if topic.name not in existing
+        ]
+        if missing:
+            response = await admin.create_topics(missing, timeout_ms=TIMEOUT_MS)
+            for name, code, *_ in response.topic_errors:
+                error = for_code(code)
+                if code and error is not TopicAlreadyExistsError:
+                    raise ConfigurationError(f"The topic {name} could not be made: {error.description}.")
+        await _check_log(admin, settings)
+    except KafkaError as error:
+        raise ConfigurationError(
+            f"Kafka at {settings.kafka} cannot be used ({error!r}): check TASKLEDGER_KAFKA and that it is up."
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def check_log(settings: Settings) -> None:
+    """Raise ConfigurationError where the log's topic has lost what the design rests on."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=TIMEOUT_MS)
+    try:
+        await admin.start()
+        await _check_log(admin, settings)
+    except KafkaError as error:
+        raise ConfigurationError(
+            f"Kafka at {settings.kafka} cannot be used ({error!r}): check TASKLEDGER_KAFKA and that it is up."
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _check_log(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    name = settings.topic_prefix + EVENTS
+    (description,) = await admin.describe_topics([name])
+    if description["error_code"]:
+        raise ConfigurationError(f"The topic {name} does not exist: run `taskledger provision` first.")
+    found = len(description["partitions"])
+    if found != settings.log_partitions:
+        raise ConfigurationError(
+            f"The topic {name} has {found} partitions and not {settings.log_partitions}: their number is fixed for "
+            f"life, because a task's order lives in one partition. Set TASKLEDGER_PARTITIONS={found} if it never changed."
+        )
+    config = await _read_config(admin, name)
+    for key in ("retention.ms", "retention.bytes"):
+        if config[key] != "-1":
+            raise ConfigurationError(
+                f"The topic {name} has {key}={config[key]} and would forget tasks: set {key}=-1 on it."
+            )
+    if config["cleanup.policy"] != "delete":
+        raise ConfigurationError(
+            f"The topic {name} has cleanup.policy={config['cleanup.policy']} and would forget changes: set it to delete."
+        )
+
+
+async def _read_config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+    (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    ((_, _, _, _, entries),) = response.resources
+    return {entry[0]: entry[1] for entry in entries}

@@ -1,0 +1,307 @@
+"""The overlay: what this process has read of the log beyond the read models.
+
+It tails every partition from the positions that the read models had applied, so that a task's state
+is its row plus the records after that row, with no hole between. Records go again once the read
+models have them. A task whose history is known stays known, because the tail sees whatever comes
+next; such tasks are kept as long as there is room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.domain.envelope import Event, decode, decode_key, encode, encode_key
+from app.domain.errors import DatabaseUnavailable, LogUnavailable, OutcomeUnknown
+from app.domain.history import EMPTY, Verdict, read
+from app.log.port import partition_of
+from app.overlay_entry import RECORD_BYTES, Entry
+from app.progress import Progress
+from app.read_model import Receipt
+from app.telemetry import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+    from uuid import UUID
+
+    from app.domain.envelope import Unreadable
+    from app.domain.history import History
+    from app.domain.task import State
+    from app.log.port import Batch, Log
+    from app.read_model import ReadModel
+
+logger = logging.getLogger(__name__)
+
+TRIM_INTERVAL = 0.25
+"""Seconds between two looks at the read models' positions while nobody waits for them."""
+AWAITED_INTERVAL = 0.02
+"""The same while somebody does."""
+HEADROOM = 0.8
+"""Share of the memory limit from which on new commands are refused; the rest is for records already on their way."""
+
+
+class Fate(NamedTuple):
+    """What became of a record that this process appended."""
+
+    verdict: Verdict
+    state: State
+    """The task right after the record."""
+    offset: int
+
+
+class _Window(NamedTuple):
+    """A record that the read models may not have yet."""
+
+    offset: int
+    entry: Entry
+    bytes: int
+    command_id: UUID | None
+
+
+class Overlay:
+    """The tail of the log, folded per task. `follow()` runs for as long as the process serves."""
+
+    def __init__(self, log: Log, read_model: ReadModel, limit_bytes: int) -> None:
+        """Take the log, the read models to start from, and the most memory to use, in bytes."""
+        self._log = log
+        self._read_model = read_model
+        self._limit = limit_bytes
+        self._entries: dict[UUID, Entry] = {}
+        self._settled: OrderedDict[UUID, Entry] = OrderedDict()
+        """Entries that may go when room is needed, the longest unused first."""
+        self._windows: list[deque[_Window]] = [deque() for _ in range(log.partitions)]
+        self._receipts: dict[UUID, Receipt] = {}
+        self._fates: dict[UUID, asyncio.Future[Fate]] = {}
+        self._bytes = 0
+        self._trimmed = asyncio.Event()
+        self._next_ends: asyncio.Future[Mapping[int, int]] | None = None
+        self._asking_ends: asyncio.Task[None] | None = None
+        self.listeners: set[Callable[[int, int, Event], None]] = set()
+        """Called with (partition, offset, event) for every event that is not known to be void."""
+        self.tail = Progress()
+        """What this process has read."""
+        self.applied = Progress()
+        """What the read models have applied, as last seen."""
+        self.ready = False
+        """Whether the tail has reached the log's end as it was after the start."""
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for the records of new commands."""
+        return self._bytes > self._limit * HEADROOM
+
+    def partition_of(self, task_id: UUID) -> int:
+        """Give the partition that holds a task."""
+        return partition_of(encode_key(task_id), self._log.partitions)
+
+    def reached(self, task_id: UUID) -> int:
+        """Give the next offset that this process has not read, of the partition that holds a task."""
+        return self.tail.position[self.partition_of(task_id)]
+
+    # --- following the log ------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Tail the log until cancelled.
+
+        Raises DatabaseUnavailable or LogUnavailable where it cannot begin, LogTruncated where records are gone.
+        """
+        start = await self._read_model.positions()
+        for partition, offset in start.items():
+            self.applied.advance(partition, offset)
+            self.tail.advance(partition, offset)
+        async with asyncio.TaskGroup() as group, aclosing(self._log.tail(start)) as batches:
+            group.create_task(self._trim_forever())
+            group.create_task(self._become_ready())
+            async for batch in batches:
+                self._observe(batch)
+                while self._bytes > self._limit:
+                    self._trimmed.clear()
+                    await self._trimmed.wait()
+
+    async def _become_ready(self) -> None:
+        while not self.ready:
+            with suppress(LogUnavailable):
+                await self.tail.wait_for(await self._log.ends())
+                self.ready = True
+                logger.info("the overlay has reached the log's end")
+                return
+            await asyncio.sleep(TRIM_INTERVAL)
+
+    async def _trim_forever(self) -> None:
+        while True:
+            await asyncio.sleep(AWAITED_INTERVAL if self.applied.awaited else TRIM_INTERVAL)
+            with suppress(DatabaseUnavailable):
+                self._trim(await self._read_model.positions())
+
+    def _observe(self, batch: Batch) -> None:
+        window = self._windows[batch.partition]
+        for record in batch.records:
+            task_id = decode_key(record.key)
+            if task_id is None:
+                continue  # nobody can ask for it; the projections keep it as a dead letter
+            event = decode(record.key, record.value)
+            entry = self._entries.get(task_id)
+            if entry is None:
+                entry = self._entries[task_id] = Entry(task_id)
+            self._settled.pop(task_id, None)
+            size = RECORD_BYTES + len(record.value or b"")
+            command_id = event.command_id if isinstance(event, Event) and event.command_hash else None
+            window.append(_Window(record.offset, entry, size, command_id))
+            entry.untrimmed += 1
+            self._bytes += size
+            if entry.history is None:
+                entry.pending.append((record.offset, event))
+                verdict = Verdict.ACCEPTED if isinstance(event, Event) else Verdict.POISON
+            else:
+                verdict = self._read(entry, record.offset, event)
+            if verdict is Verdict.ACCEPTED and isinstance(event, Event):
+                for listener in self.listeners:
+                    listener(batch.partition, record.offset, event)
+        self.tail.advance(batch.partition, batch.records[-1].offset + 1)
+        self._make_room()
+
+    def _read(self, entry: Entry, offset: int, event: Event | Unreadable) -> Verdict:
+        """Fold one record into a known history and tell the command that wrote it."""
+        verdict, history = read(entry.known, event)
+        self._set_history(entry, history)
+        if isinstance(event, Event):
+            if event.command_hash and verdict is Verdict.ACCEPTED:
+                self._receipts[event.command_id] = Receipt(entry.task_id, event.command_hash, history.state, offset)
+            fate = self._fates.get(event.id)
+            if fate is not None and not fate.done():
+                fate.set_result(Fate(verdict, history.state, offset))
+        return verdict
+
+    def _set_history(self, entry: Entry, history: History) -> None:
+        self._bytes += entry.set_history(history)
+
+    # --- memory -----------------------------------------------------------------------------
+
+    def _trim(self, positions: Mapping[int, int]) -> None:
+        """Let go of records that the read models have, up to the first task that a command holds."""
+        for partition, floor in positions.items():
+            window = self._windows[partition]
+            while window and window[0].offset < floor and not window[0].entry.pins:
+                offset, entry, size, command_id = window.popleft()
+                self._bytes -= size
+                entry.untrimmed -= 1
+                while entry.pending and entry.pending[0][0] <= offset:
+                    entry.pending.pop(0)
+                if command_id is not None:
+                    self._receipts.pop(command_id, None)
+                self._settle(entry)
+            self.applied.advance(partition, floor)
+        self._make_room()
+        self._trimmed.set()
+
+    def _settle(self, entry: Entry) -> None:
+        """Keep a task that is known and done with for as long as there is room; forget one that is not known."""
+        if entry.pins or entry.untrimmed:
+            return
+        if entry.history is None or entry.history.parked:
+            self._forget(entry)
+        else:
+            self._settled[entry.task_id] = entry
+
+    def _make_room(self) -> None:
+        while self.full and self._settled:
+            _, entry = self._settled.popitem(last=False)
+            self._forget(entry)
+        metrics.OVERLAY_BYTES.set(self._bytes)
+        metrics.OVERLAY_TASKS.set(len(self._entries))
+
+    def _forget(self, entry: Entry) -> None:
+        del self._entries[entry.task_id]
+        self._bytes -= entry.bytes
+
+    # --- asking -----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def hold(self, task_id: UUID, *, fresh: bool = False) -> AsyncGenerator[Entry]:
+        """Give a task with its history, and keep it here until the block ends.
+
+        `fresh` promises that the id was made just now, so that nobody need look for it.
+        Raises DatabaseUnavailable where only the read model knows the task.
+        """
+        entry = self._entries.get(task_id)
+        if entry is None:
+            entry = self._entries[task_id] = Entry(task_id)
+        self._settled.pop(task_id, None)
+        entry.pins += 1
+        try:
+            if fresh:
+                self._set_history(entry, EMPTY)
+            elif entry.history is None:
+                await self._load(entry)
+            yield entry
+        finally:
+            entry.pins -= 1
+            self._settle(entry)
+
+    async def _load(self, entry: Entry) -> None:
+        stored = await self._read_model.load(entry.task_id)
+        if entry.history is not None:
+            return  # another command loaded it meanwhile
+        pending, entry.pending = entry.pending, []
+        self._set_history(entry, stored.history)
+        for offset, event in pending:
+            if offset > stored.offset:
+                self._read(entry, offset, event)
+
+    async def find_receipt(self, command_id: UUID) -> Receipt | None:
+        """Give what a keyed command did, wherever and whenever it was accepted, as far as the tail has read.
+
+        Exact for a task that the caller holds. Raises DatabaseUnavailable.
+        """
+        stored = await self._read_model.find_receipt(command_id)
+        return stored or self._receipts.get(command_id)
+
+    def recent_receipt(self, command_id: UUID) -> Receipt | None:
+        """Give what a keyed command did, if it is among the records kept here."""
+        return self._receipts.get(command_id)
+
+    async def catch_up(self, partition: int) -> None:
+        """Return once the tail has everything that was in the partition when the call began.
+
+        Raises LogUnavailable. Calls that come together share one question to the brokers; a call never joins a
+        question that was asked before it, since that answer may miss what its caller knows to have happened.
+        """
+        if self._next_ends is None:
+            self._next_ends = asyncio.get_running_loop().create_future()
+            if self._asking_ends is None or self._asking_ends.done():
+                self._asking_ends = asyncio.create_task(self._ask_ends())
+        ends = await asyncio.shield(self._next_ends)
+        await self.tail.wait_for({partition: ends[partition]})
+
+    async def _ask_ends(self) -> None:
+        while self._next_ends is not None:
+            answer, self._next_ends = self._next_ends, None
+            try:
+                answer.set_result(await self._log.ends())
+            except LogUnavailable as error:
+                answer.set_exception(error)
+                answer.exception()  # every asker may have given up
+
+    # --- appending --------------------------------------------------------------------------
+
+    async def append(self, event: Event) -> Fate:
+        """Append an event of a task that the caller holds, and read its fate from the log.
+
+        Raises LogUnavailable where it was certainly not appended. The caller sets the deadline; once it has
+        passed, the record may still come to be in the log.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        fate: asyncio.Future[Fate] = loop.create_future()
+        self._fates[event.id] = fate
+        key = encode_key(event.task_id)
+        try:
+            with suppress(OutcomeUnknown):  # the record itself will tell, if it comes back
+                await self._log.append(partition_of(key, self._log.partitions), key, encode(event), event.traceparent)
+            return await fate
+        finally:
+            del self._fates[event.id]
+            metrics.READ_BACK_SECONDS.observe(loop.time() - begun)

@@ -1,0 +1,149 @@
+"""One child process: started in a session of its own, output copied to a bounded log, stopped in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING
+
+from app.domain.errors import TaskledgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from app.embedded.home import Home
+
+    Show = Callable[[str, str], None]
+    """Takes the name of a process and a line that it wrote."""
+
+LOG_BYTES = 10 * 1024 * 1024
+LOG_BACKUPS = 2
+LONGEST_LINE = 64 * 1024
+READY_POLL_SECONDS = 0.05
+LAST_WORDS_SECONDS = 1.0
+
+
+class ChildError(TaskledgerError):
+    """A part of Taskledger does not run."""
+
+    code = "child_failed"
+
+
+async def _nothing() -> None:
+    """Prepare nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What to run, and how to know that it is ready."""
+
+    name: str
+    command: Sequence[str]
+    ready: Callable[[], Awaitable[bool]]
+    """Asks the running program; False while it does not answer yet."""
+    prepare: Callable[[], Awaitable[None]] = _nothing
+    """Runs before every start."""
+    environ: Mapping[str, str] | None = None
+    """The whole environment; None means that of this process."""
+    user: int | None = None
+    """User and group id to run as; None means those of this process."""
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+class Child:
+    """A program that runs, or ran, or will."""
+
+    def __init__(self, program: Program, home: Home, show: Show) -> None:
+        self.name = program.name
+        self.program = program
+        self.log = home.logs / f"{program.name}.log"
+        self.stopping = False
+        self._home = home
+        self._show = show
+        self._process: asyncio.subprocess.Process | None = None
+        self._output: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while the program runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start the program; a session of its own keeps a terminal's Ctrl-C from reaching it out of order."""
+        program = self.program
+        self.stopping = False
+        await program.prepare()
+        self._process = await asyncio.create_subprocess_exec(
+            *program.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=program.environ,
+            start_new_session=True,
+            user=program.user,
+            group=program.user,
+            extra_groups=None if program.user is None else [],
+        )
+        with suppress(ProcessLookupError):
+            self._home.note(self.name, self._process.pid)
+        self._output = asyncio.create_task(self._copy_output(self._process))
+
+    async def until_ready(self) -> None:
+        """Wait until the program answers; the caller sets the deadline."""
+        while not await self.program.ready():  # noqa: ASYNC110 - asking is the only way to know
+            await asyncio.sleep(READY_POLL_SECONDS)
+
+    async def until_ended(self) -> int:
+        """Wait for the end of a started program; returns its exit code, negative for a signal."""
+        assert self._process  # noqa: S101 - only a started child is waited for
+        code = await self._process.wait()
+        if self._output:
+            # A grandchild may hold the pipe open for longer than the program lived.
+            await asyncio.wait([self._output], timeout=LAST_WORDS_SECONDS)
+        self._home.forget(self.name)
+        return code
+
+    async def stop(self, seconds: float) -> None:
+        """Ask the program to end, and kill its whole session when it has not within so many seconds."""
+        self.stopping = True
+        if self.pid is None:
+            return
+        self.kill(self.program.stop_signal)
+        try:
+            await asyncio.wait_for(self.until_ended(), seconds)
+        except TimeoutError:
+            self._show(self.name, f"did not stop within {seconds:.0f} s and is killed")
+            self.kill(signal.SIGKILL)
+            await self.until_ended()
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send a signal: SIGKILL to everything in the program's session, any other to the program."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                (os.killpg if number == signal.SIGKILL else os.kill)(self.pid, number)
+
+    async def _copy_output(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout  # noqa: S101 - start asks for the pipe
+        log = RotatingFileHandler(self.log, maxBytes=LOG_BYTES, backupCount=LOG_BACKUPS, encoding="utf-8")
+        rest = b""
+        try:
+            while chunk := await process.stdout.read(LONGEST_LINE):
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > LONGEST_LINE:
+                    lines, rest = [*lines, rest], b""
+                for line in lines:
+                    self._write(log, line)
+            if rest:
+                self._write(log, rest)
+        finally:
+            log.close()
+
+    def _write(self, log: RotatingFileHandler, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip()
+        log.emit(logging.makeLogRecord({"msg": text}))
+        self._show(self.name, text)

@@ -1,0 +1,168 @@
+"""The home folder: who holds it, where the parts of it can be reached, what a killed one left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import psutil
+
+from app.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LEAST_FREE_BYTES = 1024**3
+LEFTOVER_SECONDS = 10.0
+
+
+class Endpoints(msgspec.Struct, frozen=True):
+    """Where the embedded parts of a running home answer; None for a part that is not embedded."""
+
+    kafka: str | None = None
+    postgres: str | None = None
+
+
+class ProcessNote(msgspec.Struct, frozen=True):
+    """Enough to recognise a process: its id alone may since belong to another program."""
+
+    pid: int
+    created: float
+
+
+class Home:
+    """The files of one home folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.logs = self.path / "logs"
+        self.notes = self.path / "run"
+        self.endpoints_file = self.path / "endpoints.json"
+        self.lock_file = self.path / "lock"
+
+    def prepare(self) -> None:
+        """Make the folders; raises ConfigurationError when they cannot be written or the disk is full."""
+        try:
+            for folder in (self.path, self.logs, self.notes):
+                folder.mkdir(parents=True, exist_ok=True)
+            with self.lock_file.open("a"):
+                pass
+        except OSError as error:
+            raise ConfigurationError(
+                f"The home folder {self.path} cannot be written: {error.strerror}. "
+                "Make it writable or choose another with --home."
+            ) from error
+        free = shutil.disk_usage(self.path).free
+        if free < LEAST_FREE_BYTES:
+            raise ConfigurationError(
+                f"Only {free // 1024**2} MiB are free on the disk of {self.path}: "
+                "free at least 1 GiB or choose a home on another disk with --home."
+            )
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold this home; the system lets go of it however this process ends.
+
+        Raises ConfigurationError that names the process that holds it already.
+        """
+        with self.lock_file.open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigurationError(
+                    f"Taskledger is already running on {self.path} "
+                    f"(process {file.read().strip() or 'unknown'}): "
+                    "use it, stop it, or choose another home with --home."
+                ) from error
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            try:
+                yield
+            finally:
+                self.endpoints_file.unlink(missing_ok=True)
+
+    def publish(self, endpoints: Endpoints) -> None:
+        """Tell other commands on this home where the embedded parts are."""
+        self.endpoints_file.write_bytes(msgspec.json.encode(endpoints))
+
+    def running_endpoints(self) -> Endpoints:
+        """Read where the parts of the supervisor that holds this home are; all None when there is no such."""
+        try:
+            with self.lock_file.open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            try:
+                return msgspec.json.decode(self.endpoints_file.read_bytes(), type=Endpoints)
+            except (FileNotFoundError, msgspec.DecodeError):
+                return Endpoints()
+        except OSError:
+            pass
+        return Endpoints()
+
+    def remembered_port(self, name: str) -> int:
+        """Give the TCP port that this home used for `name` before, or a free one; loopback only."""
+        file = self.path / f"{name}.port"
+        try:
+            port = int(file.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            port = 0
+        if not port or not port_is_free("127.0.0.1", port):
+            port = free_port()
+            file.write_text(str(port), encoding="ascii")
+        return port
+
+    def note(self, name: str, pid: int) -> None:
+        """Remember a process that was just started, for the next start after a kill."""
+        note = ProcessNote(pid, psutil.Process(pid).create_time())
+        (self.notes / f"{name}.pid").write_bytes(msgspec.json.encode(note))
+
+    def forget(self, name: str) -> None:
+        """Drop the note of a process that has ended."""
+        (self.notes / f"{name}.pid").unlink(missing_ok=True)
+
+    def stop_leftovers(self) -> list[str]:
+        """Kill what a killed supervisor left running on this home; returns their names."""
+        names = []
+        for file in sorted(self.notes.glob("*.pid")):
+            try:
+                process = self._ours(msgspec.json.decode(file.read_bytes(), type=ProcessNote))
+                if process:
+                    names.append(file.stem)
+                    family = [process, *process.children(recursive=True)]
+                    for member in family:
+                        member.kill()
+                    psutil.wait_procs(family, timeout=LEFTOVER_SECONDS)
+            except (psutil.NoSuchProcess, msgspec.DecodeError):
+                pass
+            file.unlink(missing_ok=True)
+        return names
+
+    def _ours(self, note: ProcessNote) -> psutil.Process | None:
+        process = psutil.Process(note.pid)
+        same = abs(process.create_time() - note.created) < 1
+        return process if same and any(str(self.path) in word for word in process.cmdline()) else None
+
+
+def free_port() -> int:
+    """Give a loopback TCP port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Say whether a server could listen on this address now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,84 @@
+/* Other clients' changes, as they happen. */
+
+import { getTask } from "./api.js";
+
+const REOPEN_MS = 2_000;
+const MANY = 20; // beyond this many hints at once, one page costs less than each task
+
+/** Follows the service's event stream into the list.
+ *
+ * `onState` is told live, reconnecting or offline; `onNews` gets (task before, task now or null) for each change that the
+ * list did not have yet. The stream is closed while nobody looks: browsers allow six connections to a host, for all tabs.
+ */
+export class LiveStream {
+  #list;
+  #hooks;
+  #source = null;
+  #hints = new Map();
+  #draining = false;
+
+  constructor(list, hooks) {
+    this.#list = list;
+    this.#hooks = hooks;
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#close() : this.open()));
+    window.addEventListener("online", () => this.open());
+    window.addEventListener("offline", () => this.#lost());
+  }
+
+  open() {
+    this.#close();
+    this.#source = new EventSource("/api/events");
+    this.#source.addEventListener("open", () => {
+      this.#hooks.onState("live");
+      this.#hooks.onReset(); // whatever happened before the stream stood
+    });
+    this.#source.addEventListener("reset", () => this.#hooks.onReset());
+    this.#source.addEventListener("error", () => this.#lost());
+    this.#source.addEventListener("change", ({ data, lastEventId }) => {
+      const hint = { ...JSON.parse(data), token: lastEventId };
+      this.#hints.set(hint.id, hint);
+      this.#drain();
+    });
+  }
+
+  #close() {
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #lost() {
+    this.#hooks.onState(navigator.onLine ? "reconnecting" : "offline");
+    const source = this.#source;
+    if (source?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    setTimeout(() => source === this.#source && this.open(), REOPEN_MS);
+  }
+
+  async #drain() {
+    if (this.#draining) return;
+    this.#draining = true;
+    while (this.#hints.size) {
+      if (this.#hints.size > MANY) {
+        this.#hints.clear();
+        await this.#hooks.onReset();
+        continue;
+      }
+      const [id, hint] = this.#hints.entries().next().value;
+      this.#hints.delete(id);
+      if (hint.version > this.#list.version(id)) await this.#apply(hint);
+    }
+    this.#draining = false;
+  }
+
+  async #apply({ id, type, token }) {
+    const before = this.#list.get(id);
+    try {
+      const task = type === "task.deleted" ? null : await getTask(id, token);
+      if (task && task.version <= this.#list.version(id)) return;
+      task ? this.#list.merge(task) : this.#list.remove(id);
+      this.#hooks.onNews(id, before, task);
+    } catch (error) {
+      if (error.gone) this.#list.remove(id);
+      else await this.#hooks.onReset(); // which says what is wrong
+    }
+  }
+}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from app.embedded.home import Home
 
+PARTITIONS = 4
+"""Partitions of the log where the broker is embedded and nothing else is set."""
 FORMAT_SECONDS = 60.0
 JVM = (
     "-Xms128m",

@@ -62,7 +62,6 @@ class Child:
         self.name = program.name
         self.program = program
         self.log = home.logs / f"{program.name}.log"
-        self.stopping = False
         self._home = home
         self._show = show
         self._process: asyncio.subprocess.Process | None = None
@@ -76,7 +75,6 @@ class Child:
     async def start(self) -> None:
         """Start the program; a session of its own keeps a terminal's Ctrl-C from reaching it out of order."""
         program = self.program
-        self.stopping = False
         await program.prepare()
         self._process = await asyncio.create_subprocess_exec(
             *program.command,
@@ -93,10 +91,14 @@ class Child:
             self._home.note(self.name, self._process.pid)
         self._output = asyncio.create_task(self._copy_output(self._process))
 
-    async def until_ready(self) -> None:
-        """Wait until the program answers; the caller sets the deadline."""
-        while not await self.program.ready():  # noqa: ASYNC110 - asking is the only way to know
-            await asyncio.sleep(READY_POLL_SECONDS)
+    async def until_ready(self, deadline: float) -> None:
+        """Wait until the program answers; raises ChildError at the deadline, a time of the running loop."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                while not await self.program.ready():  # noqa: ASYNC110 - asking is the only way to know
+                    await asyncio.sleep(READY_POLL_SECONDS)
+        except TimeoutError as error:
+            raise ChildError(f"{self.name} did not get ready in time: its log is {self.log}.") from error
 
     async def until_ended(self) -> int:
         """Wait for the end of a started program; returns its exit code, negative for a signal."""
@@ -110,14 +112,13 @@ class Child:
 
     async def stop(self, seconds: float) -> None:
         """Ask the program to end, and kill its whole session when it has not within so many seconds."""
-        self.stopping = True
         if self.pid is None:
             return
         self.kill(self.program.stop_signal)
         try:
             await asyncio.wait_for(self.until_ended(), seconds)
         except TimeoutError:
-            self._show(self.name, f"did not stop within {seconds:.0f} s and is killed")
+            self._show(self.name, f"did not stop within {seconds:.0f} s: killing it")
             self.kill(signal.SIGKILL)
             await self.until_ended()
 
@@ -146,4 +147,6 @@ class Child:
     def _write(self, log: RotatingFileHandler, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip()
         log.emit(logging.makeLogRecord({"msg": text}))
-        self._show(self.name, text)
+        # A terminal may be gone; the program must be able to go on writing all the same.
+        with suppress(OSError):
+            self._show(self.name, text)

@@ -53,8 +53,11 @@ def database(home: Home) -> tuple[Program, str]:
 
     async def ready() -> bool:
         try:
+            # The server says so itself; asking it earlier would fill its log with complaints.
+            if (data / "postmaster.pid").read_text(encoding="utf-8").split()[-1] != "ready":
+                return False
             connection = await asyncpg.connect(url, timeout=2)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, IndexError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         await connection.close()
         return True

@@ -113,7 +113,7 @@ class Home:
             port = int(file.read_text(encoding="ascii"))
         except (FileNotFoundError, ValueError):
             port = 0
-        if not port or not port_is_free("127.0.0.1", port):
+        if not port or port_problem("127.0.0.1", port):
             port = free_port()
             file.write_text(str(port), encoding="ascii")
         return port
@@ -157,12 +157,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def port_is_free(host: str, port: int) -> bool:
-    """Say whether a server could listen on this address now."""
-    with socket.socket() as probe:
+def port_problem(host: str, port: int) -> str | None:
+    """Say why a server cannot listen on this address now; None when it can."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            return error.strerror or str(error)
+        return None

@@ -93,9 +93,9 @@ class Stack:
         self._run(self._kill(self._database))
 
     async def _start(self, *children: Child) -> None:
-        async with asyncio.timeout(START_SECONDS):
-            await asyncio.gather(*(child.start() for child in children))
-            await asyncio.gather(*(child.until_ready() for child in children))
+        deadline = self._loop.time() + START_SECONDS
+        await asyncio.gather(*(child.start() for child in children))
+        await asyncio.gather(*(child.until_ready(deadline) for child in children))
 
     async def _stop(self, *children: Child) -> None:
         await asyncio.gather(*(child.stop(STOP_SECONDS) for child in children))

@@ -6,9 +6,9 @@ is the sentence that a client reads when its value is not usable.
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations at run time
+from datetime import datetime
 from typing import Annotated
-from uuid import UUID  # noqa: TC003
+from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -57,10 +57,10 @@ class UpdateTask(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Change the named fields, as a JSON merge patch (RFC 7396): null takes a field's default."""
 
     title: Title | UnsetType = UNSET
-    description: Description | None | UnsetType = UNSET
-    priority: Priority | None | UnsetType = UNSET
-    due_at: DueAt | None | UnsetType = UNSET
-    tags: Tags | None | UnsetType = UNSET
+    description: Description | UnsetType | None = UNSET
+    priority: Priority | UnsetType | None = UNSET
+    due_at: DueAt | UnsetType | None = UNSET
+    tags: Tags | UnsetType | None = UNSET
 
 
 class CompleteTask(Struct, frozen=True, forbid_unknown_fields=True):

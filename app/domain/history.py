@@ -46,27 +46,28 @@ EMPTY = History()
 
 def read(history: History, record: Event | Unreadable) -> tuple[Verdict, History]:
     """Judge the next record of a task and give the history that includes it."""
-    version = history.version
-    if record.version is None:
-        return Verdict.POISON, _park(history, version, _reason(record))
-    if record.version <= version:
+    if record.version is not None and record.version <= history.version:
         return Verdict.VOID, history
-    if record.version > version + 1:
-        gap = f"version {record.version} follows version {version}"
-        return Verdict.POISON, _park(history, version, gap)
+    if record.version != history.version + 1:
+        return Verdict.POISON, _park(history, history.version, _why_not_next(history, record))
     if history.parked:
-        return Verdict.PARKED, replace(history, version=version + 1)
-    if isinstance(record, Unreadable):
-        return Verdict.POISON, _park(history, version + 1, record.reason)
+        return Verdict.PARKED, replace(history, version=record.version)
     try:
-        state = evolve(history.state, record.change, record.task_id, record.time)
+        return Verdict.ACCEPTED, History(_apply(history, record), record.version)
     except ImpossibleChange as error:
-        return Verdict.POISON, _park(history, version + 1, str(error))
-    return Verdict.ACCEPTED, History(state, version + 1)
+        return Verdict.POISON, _park(history, record.version, str(error))
 
 
-def _reason(record: Event | Unreadable) -> str:
-    return record.reason if isinstance(record, Unreadable) else "no version"
+def _apply(history: History, record: Event | Unreadable) -> State:
+    if isinstance(record, Unreadable):
+        raise ImpossibleChange(record.reason)
+    return evolve(history.state, record.change, record.task_id, record.time)
+
+
+def _why_not_next(history: History, record: Event | Unreadable) -> str:
+    if isinstance(record, Unreadable) and record.version is None:
+        return record.reason
+    return f"version {record.version} follows version {history.version}"
 
 
 def _park(history: History, version: int, reason: str) -> History:

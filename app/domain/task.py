@@ -41,7 +41,7 @@ class TaskUpdated(Struct, frozen=True, kw_only=True):
     title: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     priority: int | UnsetType = UNSET
-    due_at: datetime | None | UnsetType = UNSET
+    due_at: datetime | UnsetType | None = UNSET
     tags: list[str] | UnsetType = UNSET
     status: Literal["open"] | UnsetType = UNSET
 

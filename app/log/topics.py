@@ -109,7 +109,8 @@ async def _check_log(admin: AIOKafkaAdminClient, settings: Settings) -> None:
     if found != settings.log_partitions:
         raise ConfigurationError(
             f"The topic {name} has {found} partitions and not {settings.log_partitions}: their number is fixed for "
-            f"life, because a task's order lives in one partition. Set TASKLEDGER_PARTITIONS={found} if it never changed."
+            f"life, because a task's order lives in one partition. "
+            f"Set TASKLEDGER_PARTITIONS={found} if it never changed."
         )
     config = await _read_config(admin, name)
     for key in ("retention.ms", "retention.bytes"):
@@ -119,7 +120,8 @@ async def _check_log(admin: AIOKafkaAdminClient, settings: Settings) -> None:
             )
     if config["cleanup.policy"] != "delete":
         raise ConfigurationError(
-            f"The topic {name} has cleanup.policy={config['cleanup.policy']} and would forget changes: set it to delete."
+            f"The topic {name} has cleanup.policy={config['cleanup.policy']} and would forget changes: "
+            "set it to delete."
         )
 
 

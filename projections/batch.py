@@ -1,0 +1,127 @@
+"""From records to facts: the pure half of applying a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from app.domain.envelope import Event, decode, decode_key
+from app.domain.history import EMPTY, History, Verdict, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from uuid import UUID
+
+    import sqlalchemy as sa
+
+    from app.domain.task import State
+    from app.log.port import Record
+
+
+class Accepted(NamedTuple):
+    """An event that happened, and the task as it was right after."""
+
+    partition: int
+    offset: int
+    event: Event
+    after: State
+
+
+class DeadLetter(NamedTuple):
+    """A record that cannot be applied, in the order of the table's columns."""
+
+    partition: int
+    log_offset: int
+    task_id: UUID | None
+    taken_version: int | None
+    verdict: str
+    reason: str
+    key: bytes | None
+    value: bytes | None
+
+
+class Judged(NamedTuple):
+    """What a batch comes to."""
+
+    accepted: list[Accepted]
+    dead_letters: list[DeadLetter]
+    verdicts: list[Verdict]
+
+
+class Rows(NamedTuple):
+    """Rows to write to one table of a projection, all with the columns of the table in their order.
+
+    `replaces` says that a row takes the place of the one with its primary key; else all rows are new.
+    """
+
+    table: sa.Table
+    replaces: bool
+    values: Sequence[tuple[object, ...]]
+
+
+class Projection(Protocol):
+    """A read model: tables, and a pure fold from accepted events to their rows."""
+
+    @property
+    def name(self) -> str:
+        """Name, and the stem of its schemas."""
+
+    @property
+    def definition(self) -> int:
+        """Revision; a higher one is built anew, never migrated."""
+
+    @property
+    def metadata(self) -> sa.MetaData:
+        """Its tables, in a schema that is called as the projection and stands for that of a generation."""
+
+    def fold(self, accepted: Sequence[Accepted]) -> Sequence[Rows]:
+        """Give the rows that a batch of accepted events writes; folding it again gives the same rows."""
+
+
+def task_ids(records: Iterable[Record]) -> set[UUID]:
+    """Give the tasks that some records are about."""
+    return {task_id for record in records if (task_id := decode_key(record.key)) is not None}
+
+
+def judge(partition: int, records: Iterable[Record], histories: Mapping[UUID, History]) -> Judged:
+    """Apply the rule of `app.domain.history` to the next records of a partition."""
+    current = dict(histories)
+    judged = Judged([], [], [])
+    for record in records:
+        task_id = decode_key(record.key)
+        if task_id is None:
+            judged.verdicts.append(Verdict.POISON)
+            judged.dead_letters.append(
+                DeadLetter(
+                    partition,
+                    record.offset,
+                    None,
+                    None,
+                    Verdict.POISON.value,
+                    "the record's key is not a task id",
+                    record.key,
+                    record.value,
+                )
+            )
+            continue
+        before = current.get(task_id, EMPTY)
+        event = decode(record.key, record.value)
+        verdict, after = read(before, event)
+        current[task_id] = after
+        judged.verdicts.append(verdict)
+        if verdict is Verdict.ACCEPTED and isinstance(event, Event):
+            judged.accepted.append(Accepted(partition, record.offset, event, after.state))
+        elif verdict is not Verdict.VOID:
+            taken = after.version if after.version > before.version else None
+            judged.dead_letters.append(
+                DeadLetter(
+                    partition,
+                    record.offset,
+                    task_id,
+                    taken,
+                    verdict.value,
+                    after.parked or "",
+                    record.key,
+                    record.value,
+                )
+            )
+    return judged

@@ -1,0 +1,1 @@
+"""Read model `task`, which answers: what is each task now."""

@@ -62,7 +62,10 @@ def up(home: Path | None, port: int | None) -> None:
     from app.embedded.terminal import Terminal
 
     settings = read_settings(os.environ, home=home, port=port)
-    supervisor.up(settings, os.environ, Terminal(Console()))
+    try:
+        supervisor.up(settings, os.environ, Terminal(Console()))
+    except KeyboardInterrupt:
+        click.echo("Stopped")
 
 
 @main.command()

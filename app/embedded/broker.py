@@ -29,6 +29,7 @@ JVM = (
     "-Xmx512m",
     "-XX:+UseSerialGC",  # concurrent collectors take turns on cores that Python needs
     "-XX:+ExitOnOutOfMemoryError",
+    "--sun-misc-unsafe-memory-access=allow",  # Kafka frees its maps with it; without this Java complains
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",

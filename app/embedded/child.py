@@ -62,7 +62,7 @@ class Child:
         self.name = program.name
         self.program = program
         self.log = home.logs / f"{program.name}.log"
-        self._home = home
+        self._processes = home.processes
         self._show = show
         self._process: asyncio.subprocess.Process | None = None
         self._output: asyncio.Task[None] | None = None
@@ -87,8 +87,7 @@ class Child:
             group=program.user,
             extra_groups=None if program.user is None else [],
         )
-        with suppress(ProcessLookupError):
-            self._home.note(self.name, self._process.pid)
+        self._processes.write(self.name, self._process.pid)
         self._output = asyncio.create_task(self._copy_output(self._process))
 
     async def until_ready(self, deadline: float) -> None:
@@ -107,7 +106,7 @@ class Child:
         if self._output:
             # A grandchild may hold the pipe open for longer than the program lived.
             await asyncio.wait([self._output], timeout=LAST_WORDS_SECONDS)
-        self._home.forget(self.name)
+        self._processes.drop(self.name)
         return code
 
     async def stop(self, seconds: float) -> None:

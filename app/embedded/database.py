@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.util
 import os
 import pwd
@@ -21,6 +22,7 @@ import psutil
 
 from app.domain.errors import ConfigurationError
 from app.embedded.child import ChildError, Program
+from app.embedded.process_notes import end
 
 if TYPE_CHECKING:
     from app.embedded.home import Home
@@ -88,26 +90,37 @@ def _unprivileged_user() -> int:
 
 
 def _socket_folder(home: Home) -> Path:
+    """Choose a folder whose socket path is short enough, always the same for one home."""
     folder = home.path / "postgres-socket"
     if len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER:
-        return Path(tempfile.mkdtemp(prefix="taskledger-"))
+        digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"taskledger-{digest}"
     return folder
 
 
 def _prepare(binaries: Path, data: Path, sockets: Path, user: int | None) -> None:
-    sockets.mkdir(exist_ok=True)
-    sockets.chmod(stat.S_IRWXU)
+    _make_private(sockets, user)
     if user is not None:
-        os.chown(sockets, user, user)
         for path in (data, binaries):
             _let_pass(path)
     if not data.exists():
         _initialise(binaries, data, user)
-    _wait_for_orphans(data)
+    _end_orphans(data)
     # Nothing runs in this folder now; process ids of before may belong to other programs by now,
     # which PostgreSQL would take for itself.
     for stale in (data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
         stale.unlink(missing_ok=True)
+
+
+def _make_private(folder: Path, user: int | None) -> None:
+    """Make a folder for one user; it may lie in the system's temporary folder, where anyone makes folders."""
+    folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in {os.geteuid(), user}:
+        raise ConfigurationError(f"{folder} belongs to someone else: delete it and start again.")
+    folder.chmod(stat.S_IRWXU)
+    if user is not None:
+        os.chown(folder, user, user)
 
 
 def _let_pass(path: Path) -> None:
@@ -152,15 +165,11 @@ def _initialise(binaries: Path, data: Path, user: int | None) -> None:
     scratch.rename(data)
 
 
-def _wait_for_orphans(data: Path) -> None:
-    """Wait for a killed server's sessions, which end by themselves moments later; kill them if they don't."""
+def _end_orphans(data: Path) -> None:
+    """End the sessions of a killed server; most have ended by themselves already."""
     orphans = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.cwd() == str(data):
                 orphans.append(process)
-    _, alive = psutil.wait_procs(orphans, timeout=5)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(alive, timeout=5)
+    end(orphans)

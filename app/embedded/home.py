@@ -1,4 +1,4 @@
-"""The home folder: who holds it, where the parts of it can be reached, what a killed one left behind."""
+"""The home folder: who holds it, and where its parts can be reached."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
-import psutil
 
 from app.domain.errors import ConfigurationError
+from app.embedded.process_notes import ProcessNotes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 LEAST_FREE_BYTES = 1024**3
-LEFTOVER_SECONDS = 10.0
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -29,27 +28,20 @@ class Endpoints(msgspec.Struct, frozen=True):
     postgres: str | None = None
 
 
-class ProcessNote(msgspec.Struct, frozen=True):
-    """Enough to recognise a process: its id alone may since belong to another program."""
-
-    pid: int
-    created: float
-
-
 class Home:
     """The files of one home folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.logs = self.path / "logs"
-        self.notes = self.path / "run"
+        self.processes = ProcessNotes(self.path)
         self.endpoints_file = self.path / "endpoints.json"
         self.lock_file = self.path / "lock"
 
     def prepare(self) -> None:
         """Make the folders; raises ConfigurationError when they cannot be written or the disk is full."""
         try:
-            for folder in (self.path, self.logs, self.notes):
+            for folder in (self.path, self.logs, self.processes.folder):
                 folder.mkdir(parents=True, exist_ok=True)
             with self.lock_file.open("a"):
                 pass
@@ -117,37 +109,6 @@ class Home:
             port = free_port()
             file.write_text(str(port), encoding="ascii")
         return port
-
-    def note(self, name: str, pid: int) -> None:
-        """Remember a process that was just started, for the next start after a kill."""
-        note = ProcessNote(pid, psutil.Process(pid).create_time())
-        (self.notes / f"{name}.pid").write_bytes(msgspec.json.encode(note))
-
-    def forget(self, name: str) -> None:
-        """Drop the note of a process that has ended."""
-        (self.notes / f"{name}.pid").unlink(missing_ok=True)
-
-    def stop_leftovers(self) -> list[str]:
-        """Kill what a killed supervisor left running on this home; returns their names."""
-        names = []
-        for file in sorted(self.notes.glob("*.pid")):
-            try:
-                process = self._ours(msgspec.json.decode(file.read_bytes(), type=ProcessNote))
-                if process:
-                    names.append(file.stem)
-                    family = [process, *process.children(recursive=True)]
-                    for member in family:
-                        member.kill()
-                    psutil.wait_procs(family, timeout=LEFTOVER_SECONDS)
-            except (psutil.NoSuchProcess, msgspec.DecodeError):
-                pass
-            file.unlink(missing_ok=True)
-        return names
-
-    def _ours(self, note: ProcessNote) -> psutil.Process | None:
-        process = psutil.Process(note.pid)
-        same = abs(process.create_time() - note.created) < 1
-        return process if same and any(str(self.path) in word for word in process.cmdline()) else None
 
 
 def free_port() -> int:

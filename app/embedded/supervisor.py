@@ -44,7 +44,7 @@ def up(settings: Settings, environ: Mapping[str, str], terminal: Terminal) -> No
     home = Home(settings.home)
     home.prepare()
     with home.lock():
-        for name in home.stop_leftovers():
+        for name in home.processes.stop_leftovers():
             terminal.say(f"Stopped {name}, which an earlier run had left behind.")
         problem = port_problem(settings.host, settings.port)
         if problem:
@@ -68,12 +68,12 @@ class _Supervisor:
         self._children: dict[str, Child] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._failure: ChildError | None = None
+        self._work: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        work = asyncio.create_task(self._start_and_stay())
+        work = self._work = asyncio.create_task(self._start_and_stay())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-        self._cancel = work.cancel
         try:
             await asyncio.wait([work])
         finally:
@@ -178,7 +178,8 @@ class _Supervisor:
                 await child.start()
         except (ChildError, OSError) as error:
             self._failure = error if isinstance(error, ChildError) else ChildError(f"{child.name}: {error}")
-            self._cancel()
+            if self._work:
+                self._work.cancel()
 
     async def _stop(self) -> None:
         self._terminal.say("Stopping")
@@ -188,6 +189,7 @@ class _Supervisor:
         for names in STOP_ORDER:
             children = [self._children[name] for name in names if name in self._children]
             await asyncio.gather(*(child.stop(STOP_SECONDS[child.name]) for child in children))
+        self._terminal.say("Stopped")
 
 
 def _reachable(host: str) -> str:

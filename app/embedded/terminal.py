@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 STYLES = {"web": "cyan", "worker": "magenta", "provision": "blue", "kafka": "green", "postgres": "yellow"}
 WIDTH = max(map(len, STYLES))
 CHATTY = frozenset({"kafka", "postgres"})
-"""Of these only warnings and worse are shown; their log files have everything."""
-SERIOUS = re.compile(r"\b(?:(WARN(?:ING)?)|ERROR|CRITICAL|FATAL|PANIC)\b", re.IGNORECASE)
+"""Of these only errors are shown; their log files have everything."""
+SERIOUS = re.compile(r"\b(?:(WARN|WARNING|warning)|ERROR|CRITICAL|FATAL|PANIC|error|critical)\b")
 
 
 class Terminal:
@@ -29,7 +29,7 @@ class Terminal:
     def show(self, name: str, line: str) -> None:
         """Print a line that a process wrote, after its name."""
         serious = SERIOUS.search(line)
-        if name in CHATTY and not serious:
+        if name in CHATTY and not re.search(r" (?:ERROR|FATAL|PANIC)[: ]", line):
             return
         style = "" if not serious else "yellow" if serious[1] else "red"
         self._print(Text.assemble((f"{name:>{WIDTH}} │ ", STYLES[name]), Text.from_ansi(line, style=style)))

@@ -13,6 +13,7 @@ from app.domain.envelope import Event
 from app.domain.errors import (
     Contended,
     IdempotencyMismatch,
+    LogUnavailable,
     OutcomeUnknown,
     OverlayFull,
     Rejected,
@@ -35,6 +36,7 @@ ATTEMPTS = 100
 task queue up, so that a race is between processes, and with ten of them 100 losses in a row are a 1 in 38,000 case."""
 LONGEST_BACKOFF = 0.05
 """Seconds; the wait after a lost race is random, and at most this."""
+STARTING = "The service has not read the log to its end yet; nothing was changed, try again later."
 APPLIED_LATER = (
     "The change was recorded, but a damaged event of the same task came between; "
     "it takes effect when an operator has dealt with that. Do not send it again."
@@ -89,6 +91,8 @@ class CommandHandler:
         Raises Rejected or ValidationError where it does not fit, Unavailable where nothing was changed and the
         same request may be sent again, and OutcomeUnknown.
         """
+        if not self._overlay.ready:
+            raise LogUnavailable(STARTING)
         if self._overlay.full:
             raise OverlayFull
         fresh = request.task_id is None and request.key is None

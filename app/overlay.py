@@ -77,6 +77,7 @@ class Overlay:
         self._fates: dict[UUID, asyncio.Future[Fate]] = {}
         self._bytes = 0
         self._trimmed = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._next_ends: asyncio.Future[Mapping[int, int]] | None = None
         self._asking_ends: asyncio.Task[None] | None = None
         self.listeners: set[Callable[[int, int, Event], None]] = set()
@@ -132,9 +133,13 @@ class Overlay:
 
     async def _trim_forever(self) -> None:
         while True:
-            await asyncio.sleep(AWAITED_INTERVAL if self.applied.awaited else TRIM_INTERVAL)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), TRIM_INTERVAL)
+                await asyncio.sleep(AWAITED_INTERVAL)
             with suppress(DatabaseUnavailable):
                 self._trim(await self._read_model.positions())
+            if not self.applied.awaited:
+                self._hurry.clear()
 
     def _observe(self, batch: Batch) -> None:
         window = self._windows[batch.partition]
@@ -284,6 +289,11 @@ class Overlay:
             except LogUnavailable as error:
                 answer.set_exception(error)
                 answer.exception()  # every asker may have given up
+
+    async def wait_until_applied(self, position: Mapping[int, int]) -> None:
+        """Return once the read models have a position; the caller sets the deadline."""
+        self._hurry.set()
+        await self.applied.wait_for(position)
 
     # --- appending --------------------------------------------------------------------------
 

@@ -77,6 +77,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Replicas that new topics get."""
         return self.replication or CLUSTER_REPLICAS
 
+    @property
+    def insight_url(self) -> str:
+        """Base URL of a worker."""
+        return self.worker_url or f"http://{self.host}:{self.worker_port}"
+
 
 def environment_name(field: str) -> str:
     """Give the name of the environment variable that sets a field."""

@@ -1,0 +1,1 @@
+"""The web view: commands and queries over HTTP, the live stream, the page."""

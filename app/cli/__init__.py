@@ -103,5 +103,8 @@ def _settings_of_a_part(*, home: Path | None, port: int | None = None) -> Settin
     """Read the settings, fill in the embedded parts that run on this home, and set up logging."""
     from app.embedded.running import with_running_parts
 
-    # Logging is set up here, before anything is imported that logs: configure_logging(settings)
-    return with_running_parts(read_settings(os.environ, home=home, port=port))
+    from app.telemetry.logging import configure_logging
+
+    settings = with_running_parts(read_settings(os.environ, home=home, port=port))
+    configure_logging(settings)
+    return settings

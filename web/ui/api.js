@@ -58,8 +58,10 @@ function problemFrom(text) {
 const undecided = new Map();
 
 /** 128 random bits; `randomUUID` is missing where the page comes over plain HTTP from another machine. */
-const newKey = () =>
-  crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(16).padStart(8, "0")).join("");
+}
 
 async function change(method, path, { seen, body, type = "application/json" } = {}) {
   const headers = {};

@@ -23,12 +23,12 @@ export function localDay(time) {
 
 export const exactTime = (time) => exact.format(new Date(time));
 
-/** Name a day as one would in speech: Today, Friday (within six days ahead), 9 March. */
+/** Name a day as one would in speech: today, Friday (within six days ahead), Mar 9. */
 export function dayName(time, now = new Date()) {
   const date = new Date(time);
   const midnight = (moment) => new Date(moment.getFullYear(), moment.getMonth(), moment.getDate());
   const days = Math.round((midnight(date) - midnight(now)) / DAY_MS);
-  const near = { "-1": "Yesterday", 0: "Today", 1: "Tomorrow" }[days];
+  const near = { "-1": "yesterday", 0: "today", 1: "tomorrow" }[days];
   if (near) return near;
   if (days > 1 && days < 7) return weekday.format(date);
   return (date.getFullYear() === now.getFullYear() ? dayThisYear : dayOfYear).format(date);

@@ -55,7 +55,7 @@ export class Editor {
     if (!this.#dialog.open || id !== this.#base.id || this.#busy || task?.version <= this.#base.version) return;
     if (!task) {
       this.#setBase(BLANK);
-      this.#conflict.textContent = "Somebody else deleted this task meanwhile. Save to add it again with what is written here.";
+      this.#conflict.textContent = "Somebody else deleted this task meanwhile. Adding makes a new one of what is written here.";
       return;
     }
     const typed = this.#typed();
@@ -66,8 +66,11 @@ export class Editor {
   }
 
   #tell(changed, typed, task) {
+    const what = changed.some((name) => name in typed)
+      ? "What you wrote is kept; saving puts it in place of theirs."
+      : "Theirs is filled in; what you wrote is kept.";
     const words = document.createElement("p");
-    words.textContent = "Somebody else changed this task meanwhile. What you wrote is kept; saving puts it in place of theirs.";
+    words.textContent = `Somebody else changed this task meanwhile. ${changed.length ? what : `It is ${task.status} now.`}`;
     const list = document.createElement("dl");
     for (const name of changed) {
       const label = document.createElement("dt");
@@ -76,8 +79,6 @@ export class Editor {
       now.textContent = FIELDS[name].text(task[name]);
       list.append(label, now);
     }
-    if (!changed.some((name) => name in typed)) words.textContent = "Somebody else changed this task meanwhile. Their change is filled in; what you wrote is kept.";
-    if (!changed.length) words.textContent = `Somebody else changed this task meanwhile. It is ${task.status} now; what you wrote is kept.`;
     this.#conflict.replaceChildren(words, list);
     this.#dialog.scrollTop = 0;
   }

@@ -7,7 +7,8 @@ const MANY = 20; // beyond this many hints at once, one page costs less than eac
 
 /** Follows the service's event stream into the list.
  *
- * `onState` is told live, reconnecting or offline; `onNews` gets (task before, task now or null) for each change that the
+ * `onState` is told live, reconnecting or offline; `onReset` where changes may have been missed, with the position to
+ * read from; `onNews` gets (task before, task now or null) for each change that the
  * list did not have yet. The stream is closed while nobody looks: browsers allow six connections to a host, for all tabs.
  */
 export class LiveStream {
@@ -16,6 +17,7 @@ export class LiveStream {
   #source = null;
   #hints = new Map();
   #draining = false;
+  #token = ""; // the position that the newest event of the stream stands for
 
   constructor(list, hooks) {
     this.#list = list;
@@ -30,12 +32,16 @@ export class LiveStream {
     this.#source = new EventSource("/api/events");
     this.#source.addEventListener("open", () => {
       this.#hooks.onState("live");
-      this.#hooks.onReset(); // whatever happened before the stream stood
+      this.#hooks.onReset(this.#token); // whatever happened before the stream stood
     });
-    this.#source.addEventListener("reset", () => this.#hooks.onReset());
+    this.#source.addEventListener("reset", ({ lastEventId }) => {
+      this.#token = lastEventId;
+      this.#hooks.onReset(this.#token);
+    });
     this.#source.addEventListener("error", () => this.#lost());
     this.#source.addEventListener("change", ({ data, lastEventId }) => {
-      const hint = { ...JSON.parse(data), token: lastEventId };
+      this.#token = lastEventId;
+      const hint = JSON.parse(data);
       this.#hints.set(hint.id, hint);
       this.#drain();
     });
@@ -59,7 +65,7 @@ export class LiveStream {
     while (this.#hints.size) {
       if (this.#hints.size > MANY) {
         this.#hints.clear();
-        await this.#hooks.onReset();
+        await this.#hooks.onReset(this.#token);
         continue;
       }
       const [id, hint] = this.#hints.entries().next().value;
@@ -69,16 +75,16 @@ export class LiveStream {
     this.#draining = false;
   }
 
-  async #apply({ id, type, token }) {
+  async #apply({ id, type }) {
     const before = this.#list.get(id);
     try {
-      const task = type === "task.deleted" ? null : await getTask(id, token);
+      const task = type === "task.deleted" ? null : await getTask(id, this.#token);
       if (task && task.version <= this.#list.version(id)) return;
       task ? this.#list.merge(task) : this.#list.remove(id);
       this.#hooks.onNews(id, before, task);
     } catch (error) {
       if (error.gone) this.#list.remove(id);
-      else await this.#hooks.onReset(); // which says what is wrong
+      else await this.#hooks.onReset(this.#token); // which says what is wrong
     }
   }
 }

@@ -46,6 +46,7 @@ async function reading(read, again) {
 }
 
 const reload = (token) => reading(() => list.reload(token), () => reload(token));
+const resync = (token) => reading(() => list.resync(token), () => resync(token));
 
 element("more").addEventListener("click", async () => {
   const added = await reading(() => list.more(), () => element("more").click());
@@ -68,7 +69,7 @@ function showFilter() {
   chip.href = addressOf({ ...filter, tag: "" });
   chip.firstElementChild.textContent = `#${filter.tag}`;
   chip.setAttribute("aria-label", `Stop filtering by tag ${filter.tag}`);
-  addTitle.placeholder = filter.tag ? `Add a task tagged “${filter.tag}”` : "What needs doing?";
+  addTitle.placeholder = filter.tag ? `Add to #${filter.tag}` : "What needs doing?";
   document.title = `${{ open: "Open", completed: "Completed", all: "All" }[filter.status]} tasks · Taskledger`;
   fresh = false;
   reading(() => list.select(filter), () => reload());
@@ -171,7 +172,7 @@ async function changedMeanwhile(id, problem) {
 
 const live = new LiveStream(list, {
   onState: showConnection,
-  onReset: () => reload(),
+  onReset: resync,
   onNews(id, before, task) {
     editor.rebase(id, task);
     if (task) announce(`“${task.title}” was ${before ? "changed" : "added"}.`);

@@ -111,12 +111,13 @@ function fill(row, task, filter) {
   part(".description").hidden = !task.description;
   part(".priority span").textContent = PRIORITIES[task.priority];
   part(".priority").hidden = !task.priority;
-  fillTime(part(".due"), task.status === "open" && task.due_at, "");
-  part(".due").classList.toggle("overdue", Boolean(task.due_at) && new Date(task.due_at) < Date.now());
-  if (part(".due.overdue time")) part(".due time").textContent = `Overdue · ${part(".due time").textContent}`;
+  const due = task.status === "open" && task.due_at;
+  const overdue = Boolean(due) && new Date(due) < Date.now();
+  part(".due").classList.toggle("overdue", overdue);
+  fillTime(part(".due"), due, overdue ? "Overdue · " : "");
   fillTime(part(".done"), task.completed_at, "Completed ");
   for (const old of row.querySelectorAll(".tag")) old.remove();
-  part(".meta").append(...task.tags.map((tag) => tagLink(tag, filter)));
+  part(".meta").append(...task.tags.filter((tag) => tag !== filter.tag).map((tag) => tagLink(tag, filter)));
   part(".meta").hidden = !row.querySelector(".meta > :not([hidden])");
 }
 

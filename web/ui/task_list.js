@@ -21,6 +21,7 @@ export class TaskList extends EventTarget {
   hasMore = false;
   #tasks = new Map();
   #versions = new Map(); // newest version seen of every task, shown or not; Infinity once deleted
+  #heard = new Set(); // tasks known from changes rather than pages: a page that lacks them is behind
   #cursor = null;
   #last = null; // the last task of the last page: what comes after it is not loaded yet
   #wanted = PAGE;
@@ -65,7 +66,17 @@ export class TaskList extends EventTarget {
       const shown = this.#tasks;
       this.#tasks = new Map();
       this.#take(items, cursor, shown);
+      for (const [id, task] of shown) {
+        if (this.#heard.has(id) && !this.#tasks.has(id) && this.#inReach(task)) this.#tasks.set(id, task);
+      }
+      this.#changed();
     });
+  }
+
+  /** Read again where changes may have been missed, so that only pages tell what exists. */
+  resync(token) {
+    this.#heard.clear();
+    return this.reload(token);
   }
 
   /** Read the next page; gives the ids that it added. */
@@ -74,6 +85,7 @@ export class TaskList extends EventTarget {
       const page = await listTasks({ ...this.filter, limit: PAGE, cursor: this.#cursor, signal });
       this.#wanted += PAGE;
       this.#take(page.items, page.next, this.#tasks);
+      this.#changed();
       return page.items.map((task) => task.id);
     });
   }
@@ -82,8 +94,8 @@ export class TaskList extends EventTarget {
   merge(task) {
     if (task.version <= this.version(task.id)) return;
     this.#versions.set(task.id, task.version);
-    const inReach = !this.hasMore || byNewest(task, this.#last) <= 0;
-    if (matches(this.filter, task) && inReach) this.#tasks.set(task.id, task);
+    this.#heard.add(task.id);
+    if (matches(this.filter, task) && this.#inReach(task)) this.#tasks.set(task.id, task);
     else this.#tasks.delete(task.id);
     this.#changed();
   }
@@ -104,7 +116,10 @@ export class TaskList extends EventTarget {
     this.#last = items.at(-1) ?? this.#last;
     this.loaded = true;
     this.hasMore = Boolean(cursor);
-    this.#changed();
+  }
+
+  #inReach(task) {
+    return !this.hasMore || byNewest(task, this.#last) <= 0;
   }
 
   /** Run one read after the other; a dropped read gives undefined. */

@@ -48,6 +48,7 @@ def test_more_tasks_come_page_by_page(open_page, api, tag):
 
 def test_a_list_that_cannot_be_read_says_why_and_tries_again(open_page, tag):
     page = open_page.context_page(refusals=True)
+    page.route("**/api/events", lambda route: route.abort())
     refusal = {"status": 500, "content_type": "application/problem+json", "body": '{"detail": "The disk is on fire."}'}
     page.route("**/api/tasks?*", lambda route: route.fulfill(**refusal))
     page.goto(f"/?tag={tag}")

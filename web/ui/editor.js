@@ -32,11 +32,11 @@ export class Editor {
       event.preventDefault();
       this.#save();
     });
-    this.#dialog.querySelector("[data-close]").addEventListener("click", () => this.#dialog.close());
+    this.#dialog.querySelector("[data-close]").addEventListener("click", () => this.#busy || this.#dialog.close());
     this.#dialog.addEventListener("cancel", (event) => {
-      if (event.target !== this.#dialog || same(this.#typed(), {})) return;
+      if (same(this.#typed(), {})) return;
       event.preventDefault();
-      this.#discard();
+      if (!this.#busy) this.#discard();
     });
   }
 

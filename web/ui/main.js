@@ -13,7 +13,10 @@ import { TaskList } from "./task_list.js";
 const element = (id) => document.getElementById(id);
 const list = new TaskList();
 const rows = new Rows(element("tasks"), { toggle, edit: (id) => editor.open(list.get(id)), remove, follow });
-const editor = new Editor(saved);
+const editor = new Editor((answer, isNew) => {
+  if (isNew) addForm.reset(); // its title went into the dialog
+  saved(answer, isNew);
+});
 const addForm = element("add");
 const addTitle = element("add-title");
 let fresh = false;
@@ -95,24 +98,32 @@ const draft = () => ({ title: addTitle.value, tags: list.filter.tag ? [list.filt
 
 function saved({ task, token }, isNew) {
   list.merge(task);
-  if (isNew) addForm.reset();
   showToast(isNew ? `Added “${task.title}”` : `Saved “${task.title}”`);
   return reload(token);
 }
 
-addForm.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (addForm.getAttribute("aria-busy") === "true") return;
+let adding = Promise.resolve();
+
+/** The input is free for the next title at once; a title that could not be added comes back to it. */
+async function add(body) {
   addForm.setAttribute("aria-busy", "true");
   try {
-    const answer = await createTask(draft());
-    clearProblem(addForm);
-    saved(answer, true);
+    saved(await createTask(body), true);
   } catch (problem) {
+    addTitle.value = [body.title, addTitle.value].filter(Boolean).join(" ");
     showProblem(addForm, problem);
   } finally {
     addForm.removeAttribute("aria-busy");
   }
+}
+
+addForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const body = draft();
+  if (!body.title && addForm.ariaBusy === "true") return; // Enter was pressed twice
+  clearProblem(addForm);
+  addForm.reset();
+  adding = adding.then(() => add(body));
 });
 
 element("add-details").addEventListener("click", () => {
@@ -145,7 +156,8 @@ async function setCompleted(task, completed) {
   const answer = await changing(task.id, () => (completed ? completeTask : reopenTask)(task.id));
   if (!answer) return;
   list.merge(answer.task);
-  showToast(`${completed ? "Completed" : "Reopened"} “${task.title}”`, completed && (() => setCompleted(task, false)));
+  const undo = () => setCompleted(task, false).then(() => rows.focusTask(task.id));
+  showToast(`${completed ? "Completed" : "Reopened"} “${task.title}”`, completed && undo);
   await reload(answer.token);
 }
 

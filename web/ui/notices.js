@@ -50,6 +50,7 @@ export function clearFailure({ ofReading = false } = {}) {
 
 failure.querySelector("button").addEventListener("click", () => {
   clearFailure();
+  document.querySelector("#list-heading").focus();
   retry?.();
 });
 

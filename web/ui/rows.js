@@ -29,7 +29,7 @@ export class Rows {
       }
     });
     root.addEventListener("keydown", (event) => {
-      if (event.key === "Delete") on.remove(idOf(event));
+      if (event.key === "Delete" || event.key === "Backspace") on.remove(idOf(event));
       else if (event.key === "ArrowDown" || event.key === "ArrowUp") this.#move(event);
     });
   }
@@ -81,7 +81,7 @@ export class Rows {
 
   #focus(index, part = ".title") {
     const row = this.#root.children[Math.min(index, this.#root.children.length - 1)];
-    (row?.querySelector(part) ?? document.querySelector("#add-title")).focus();
+    (row?.querySelector(part) ?? document.querySelector("#list-heading")).focus();
   }
 
   #move(event) {

@@ -102,7 +102,6 @@ def provision(home: Path | None) -> None:
 def _settings_of_a_part(*, home: Path | None, port: int | None = None) -> Settings:
     """Read the settings, fill in the embedded parts that run on this home, and set up logging."""
     from app.embedded.running import with_running_parts
-
     from app.telemetry.logging import configure_logging
 
     settings = with_running_parts(read_settings(os.environ, home=home, port=port))

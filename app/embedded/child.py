@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
@@ -73,20 +74,23 @@ class Child:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
-        """Start the program; a session of its own keeps a terminal's Ctrl-C from reaching it out of order."""
+        """Start the program; in a session of its own a terminal's Ctrl-C does not reach it out of order."""
         program = self.program
-        await program.prepare()
-        self._process = await asyncio.create_subprocess_exec(
-            *program.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=program.environ,
-            start_new_session=True,
-            user=program.user,
-            group=program.user,
-            extra_groups=None if program.user is None else [],
-        )
+        try:
+            await program.prepare()
+            self._process = await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=program.environ,
+                start_new_session=True,
+                user=program.user,
+                group=program.user,
+                extra_groups=None if program.user is None else [],
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ChildError(f"{self.name} could not be started: {error}.") from error
         self._processes.write(self.name, self._process.pid)
         self._output = asyncio.create_task(self._copy_output(self._process))
 

@@ -46,7 +46,7 @@ def database(home: Home) -> tuple[Program, str]:
     """Describe the server of this home; returns it with its database's URL, which stays for its life."""
     data = home.path / "postgres"
     binaries = _binaries()
-    user = _unprivileged_user() if os.geteuid() == 0 else None
+    user = _unprivileged_user(data) if os.geteuid() == 0 else None
     sockets = _socket_folder(home)
     url = f"postgresql://{NAME}@/{NAME}?host={quote(str(sockets))}"
 
@@ -84,9 +84,9 @@ def _binaries() -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
-def _unprivileged_user() -> int:
-    """Choose whom to run as under root, as PostgreSQL refuses root."""
-    return pwd.getpwnam("nobody").pw_uid
+def _unprivileged_user(data: Path) -> int:
+    """Choose whom to run as under root, as PostgreSQL refuses root: the owner of the data, or nobody."""
+    return data.stat().st_uid if data.exists() else pwd.getpwnam("nobody").pw_uid
 
 
 def _socket_folder(home: Home) -> Path:

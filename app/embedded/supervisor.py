@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from app.domain.errors import ConfigurationError
+from app.domain.errors import ConfigurationError, TaskledgerError
 from app.embedded.broker import PARTITIONS, broker
 from app.embedded.child import Child, ChildError, Program
 from app.embedded.database import database
@@ -67,13 +67,14 @@ class _Supervisor:
         self._terminal = terminal
         self._children: dict[str, Child] = {}
         self._keepers: list[asyncio.Task[None]] = []
-        self._failure: ChildError | None = None
+        self._failure: TaskledgerError | None = None
         self._work: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         work = self._work = asyncio.create_task(self._start_and_stay())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+                asyncio.get_running_loop().add_signal_handler(number, work.cancel)
         try:
             await asyncio.wait([work])
         finally:
@@ -168,16 +169,14 @@ class _Supervisor:
                 code = await child.until_ended()
                 deaths = 1 if clock() - began > SETTLED_SECONDS else deaths + 1
                 if code == REFUSED or deaths > QUICK_DEATHS:
-                    raise ChildError(  # noqa: TRY301 - one place ends everything
-                        f"{child.name} does not run: the reason is above and in {child.log}."
-                    )
+                    raise ChildError(f"{child.name} does not run: the reason is above and in {child.log}.")
                 delay = FIRST_DELAY_SECONDS * 2 ** (deaths - 1)
                 ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
                 self._terminal.say(f"{child.name} {ended}; starting it again in {delay:g} s.")
                 await asyncio.sleep(delay)
                 await child.start()
-        except (ChildError, OSError) as error:
-            self._failure = error if isinstance(error, ChildError) else ChildError(f"{child.name}: {error}")
+        except TaskledgerError as error:
+            self._failure = error
             if self._work:
                 self._work.cancel()
 

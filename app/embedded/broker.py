@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import shutil
 import subprocess
 import uuid
@@ -110,13 +109,12 @@ def _format(java: list[str], properties: Path, folder: Path, port: int, controll
 
 
 async def _answers(host: str, port: int) -> bool:
-    """Ask for metadata as any client would, once the port is open: the client logs each failure."""
+    """Ask for metadata as any client would, once the port is open."""
     try:
         _, writer = await asyncio.open_connection(host, port)
         writer.close()
     except OSError:
         return False
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     client = AIOKafkaClient(bootstrap_servers=f"{host}:{port}", request_timeout_ms=2000)
     try:
         await client.bootstrap()

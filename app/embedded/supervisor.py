@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ def up(settings: Settings, environ: Mapping[str, str], terminal: Terminal) -> No
     """
     # Until the event loop takes over, SIGTERM unwinds as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Asking whether Kafka is there yet is this process's only use of the client, which logs every no.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     home = Home(settings.home)
     home.prepare()
     with home.lock():

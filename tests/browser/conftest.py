@@ -33,12 +33,14 @@ class OpenPage:
         self._browser = browser
         self._base_url = base_url
 
-    def __call__(self, address: str = "/", *, refusals: bool = False, wait: bool = True, **context) -> Page:
-        """Open an address. `refusals` allows answers of 4xx and 5xx; `wait` is for the first list."""
+    def __call__(self, address: str = "/", *, refusals: bool = False, **context) -> Page:
+        """Open an address and wait for the first list.
+
+        `refusals` allows failed requests; a 404 for a task is how a page learns that another client deleted it.
+        """
         page = self.context_page(refusals=refusals, **context)
         page.goto(address)
-        if wait:
-            expect(page.get_by_role("list", name="Tasks")).to_have_attribute("aria-busy", "false")
+        expect(page.get_by_role("list", name="Tasks")).to_have_attribute("aria-busy", "false")
         return page
 
     def context_page(self, *, refusals: bool = False, **context) -> Page:
@@ -48,7 +50,8 @@ class OpenPage:
 
         def complain(message: ConsoleMessage) -> None:
             refused = message.text.startswith("Failed to load resource")
-            if message.type in {"error", "warning"} and not (refusals and refused):
+            gone = refused and "404" in message.text and "/api/tasks/" in message.location["url"]
+            if message.type in {"error", "warning"} and not (refusals and refused) and not gone:
                 self.complaints.append(message.text)
 
         page.on("console", complain)

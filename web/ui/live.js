@@ -70,21 +70,26 @@ export class LiveStream {
       }
       const [id, hint] = this.#hints.entries().next().value;
       this.#hints.delete(id);
-      if (hint.version > this.#list.version(id)) await this.#apply(hint);
+      if (hint.version > this.#list.version(id)) await this.#apply(id);
     }
     this.#draining = false;
   }
 
-  async #apply({ id, type }) {
+  /** A hint may name a change that lost its race: only the task itself tells what happened. */
+  async #apply(id) {
     const before = this.#list.get(id);
     try {
-      const task = type === "task.deleted" ? null : await getTask(id, this.#token);
-      if (task && task.version <= this.#list.version(id)) return;
-      task ? this.#list.merge(task) : this.#list.remove(id);
+      const task = await getTask(id, this.#token);
+      if (task.version <= this.#list.version(id)) return;
+      this.#list.merge(task);
       this.#hooks.onNews(id, before, task);
     } catch (error) {
-      if (error.gone) this.#list.remove(id);
-      else await this.#hooks.onReset(this.#token); // which says what is wrong
+      if (error.gone) {
+        this.#list.remove(id);
+        this.#hooks.onNews(id, before, null);
+      } else {
+        await this.#hooks.onReset(this.#token); // which says what is wrong
+      }
     }
   }
 }

@@ -94,7 +94,7 @@ window.addEventListener("popstate", showFilter);
 
 /* What the person does */
 
-const draft = () => ({ title: addTitle.value, tags: list.filter.tag ? [list.filter.tag] : [] });
+const draft = () => ({ title: addTitle.value.trim(), tags: list.filter.tag ? [list.filter.tag] : [] });
 
 function saved({ task, token }, isNew) {
   list.merge(task);

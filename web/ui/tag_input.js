@@ -27,7 +27,7 @@ export class TagInput {
   }
 
   #typed() {
-    return this.#input.value.split(",").map((tag) => tag.trim()).filter(Boolean);
+    return this.#input.value.split(",").map((tag) => tag.trim().replace(/\s+/g, " ")).filter(Boolean);
   }
 
   #commit() {

@@ -105,6 +105,7 @@ def _format(java: list[str], properties: Path, folder: Path, port: int, controll
     result = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False)
     if result.returncode:
         raise ChildError(f"Kafka could not format its folder: {(result.stderr or result.stdout).strip()[-500:]}")
+    scratch.chmod(0o700)
     scratch.rename(folder)
 
 

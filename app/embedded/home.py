@@ -42,7 +42,7 @@ class Home:
         """Make the folders; raises ConfigurationError when they cannot be written or the disk is full."""
         try:
             for folder in (self.path, self.logs, self.processes.folder):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self.lock_file.open("a"):
                 pass
         except OSError as error:

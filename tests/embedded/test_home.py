@@ -49,6 +49,10 @@ def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
         Home(tmp_path / "file" / "home").prepare()
 
 
+def test_other_users_cannot_look_into_a_home(home: Home) -> None:
+    assert {folder.stat().st_mode & 0o777 for folder in (home.path, home.logs, home.processes.folder)} == {0o700}
+
+
 def test_one_holder_at_a_time(home: Home) -> None:
     with (
         home.lock(),

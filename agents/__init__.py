@@ -1,0 +1,1 @@
+"""The Faust worker: agents that read the log and keep everything derived from it up to date."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from app.domain.envelope import Event, decode, decode_key
+from app.domain.envelope import Event, Unreadable, decode, decode_key
 from app.domain.history import EMPTY, History, Verdict, read
 
 if TYPE_CHECKING:
@@ -82,8 +82,13 @@ def task_ids(records: Iterable[Record]) -> set[UUID]:
     return {task_id for record in records if (task_id := decode_key(record.key)) is not None}
 
 
-def judge(partition: int, records: Iterable[Record], histories: Mapping[UUID, History]) -> Judged:
-    """Apply the rule of `app.domain.history` to the next records of a partition."""
+def judge(
+    partition: int, records: Iterable[Record], histories: Mapping[UUID, History], refused: Mapping[int, str]
+) -> Judged:
+    """Apply the rule of `app.domain.history` to the next records of a partition.
+
+    `refused` names offsets whose events the database will not take, and why; they are poison although readable.
+    """
     current = dict(histories)
     judged = Judged([], [], [])
     for record in records:
@@ -105,6 +110,8 @@ def judge(partition: int, records: Iterable[Record], histories: Mapping[UUID, Hi
             continue
         before = current.get(task_id, EMPTY)
         event = decode(record.key, record.value)
+        if record.offset in refused:
+            event = Unreadable(version=event.version, reason=refused[record.offset])
         verdict, after = read(before, event)
         current[task_id] = after
         judged.verdicts.append(verdict)

@@ -76,18 +76,19 @@ class Database:
 
     def __init__(self, url: str, connections: int) -> None:
         """Take a PostgreSQL URL and the most connections to open."""
-        self._pool = asyncpg.create_pool(
-            url,
+        self._url = url
+        self._connections = connections
+
+    async def __aenter__(self) -> Self:
+        """Ready the pool; opens no connection yet."""
+        self._pool = await asyncpg.create_pool(
+            self._url,
             min_size=0,
-            max_size=connections,
+            max_size=self._connections,
             timeout=CONNECT_TIMEOUT,
             command_timeout=STATEMENT_TIMEOUT,
             server_settings={"application_name": "taskledger"},
         )
-
-    async def __aenter__(self) -> Self:
-        """Ready the pool; opens no connection yet."""
-        await self._pool
         return self
 
     async def __aexit__(

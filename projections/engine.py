@@ -10,11 +10,13 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from app.domain.errors import ConfigurationError
 from app.domain.history import EMPTY, History
+from app.log.port import Batch
 from app.telemetry import metrics
 from projections import registry
 from projections.batch import judge, task_ids
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from uuid import UUID
 
-    import asyncpg
-
-    from app.log.port import Batch, Log
+    from app.log.port import Log
     from projections.batch import DeadLetter, Judged, Rows
     from projections.database import Connection, Database
 
@@ -102,22 +102,34 @@ class Engine:
     async def apply(self, batch: Batch) -> None:
         """Apply a batch exactly once, after whatever is missing before it.
 
-        Raises DatabaseUnavailable, LogUnavailable; nothing of the batch is applied then, and it may be tried again.
+        Raises DatabaseUnavailable, LogUnavailable, LogTruncated; it may then be tried again.
         """
         try:
-            await self._commit(batch)
+            await self._apply(batch)
         except Hole as hole:
             logger.warning("filling a hole from the log", extra={"partition": batch.partition, "hole": str(hole)})
             await self.fill(batch.partition, hole.start, hole.stop)
-            await self._commit(batch)
+            await self._apply(batch)
 
     async def fill(self, partition: int, start: int, stop: int) -> None:
-        """Apply the records of one partition with start <= offset < stop from the log."""
+        """Apply the records of one partition with start <= offset < stop from the log. Raises as `apply` does."""
         async for missing in self._log.read(partition, start, stop):
-            await self._commit(missing)
+            await self._apply(missing)
             metrics.HOLES_FILLED.inc(len(missing.records))
 
-    async def _commit(self, batch: Batch) -> None:
+    async def _apply(self, batch: Batch) -> None:
+        """Commit a batch, and where the database refuses it, its halves, down to the record that is to blame."""
+        try:
+            await self._commit(batch, {})
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            if len(batch.records) == 1:
+                await self._commit(batch, {batch.records[0].offset: f"the database refuses it: {error}"})
+                return
+            middle = len(batch.records) // 2
+            await self._apply(Batch(batch.partition, batch.records[:middle]))
+            await self._apply(Batch(batch.partition, batch.records[middle:]))
+
+    async def _commit(self, batch: Batch, refused: Mapping[int, str]) -> None:
         begun = time.perf_counter()
         async with self._database.transaction() as connection:
             active = await connection.fetch(_LOCK_POSITIONS.sql, *_LOCK_POSITIONS.arguments(partition=batch.partition))
@@ -129,7 +141,7 @@ class Engine:
                 return
             schemas = {row["projection"]: registry.schema_of(row["projection"], row["generation"]) for row in active}
             histories = await self._load(connection, schemas, task_ids(records))
-            judged = judge(batch.partition, records, histories)
+            judged = judge(batch.partition, records, histories, refused)
             for projection in PROJECTIONS:
                 for rows in projection.fold(judged.accepted):
                     await self._write(connection, schemas, rows)

@@ -57,6 +57,7 @@ class KafkaLog:
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 self._producer = await self._start_producer()
+                self._stack.push_async_callback(self._stop_producer)
                 self._ends = await self._stack.enter_async_context(self._consumer())
         except (KafkaError, TimeoutError) as error:
             raise LogUnavailable(f"Kafka at {self._servers} does not answer: {error!r}") from error
@@ -67,6 +68,8 @@ class KafkaLog:
     ) -> None:
         """Flush what was appended and disconnect."""
         await self._stack.aclose()
+
+    async def _stop_producer(self) -> None:
         with suppress(KafkaError, TimeoutError):
             await asyncio.wait_for(self._producer.stop(), timeout=END_TIMEOUT)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -21,7 +20,6 @@ class MemoryRecord(Struct, frozen=True):
     offset: int
     key: bytes | None
     value: bytes | None
-    timestamp: int
 
 
 class MemoryLog:
@@ -49,7 +47,7 @@ class MemoryLog:
     async def put(self, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Append anything at all, as a broken producer could."""
         records = self._records[partition]
-        records.append(MemoryRecord(len(records), key, value, int(time.time() * 1000)))
+        records.append(MemoryRecord(len(records), key, value))
         async with self._grown:
             self._grown.notify_all()
 

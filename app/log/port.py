@@ -27,10 +27,6 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """The event."""
 
-    @property
-    def timestamp(self) -> int:
-        """Milliseconds since 1970, as the producer gave them."""
-
 
 class Batch(NamedTuple):
     """Some records of one partition, in order."""

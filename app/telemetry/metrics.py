@@ -24,7 +24,7 @@ PROJECTED_EVENTS = Counter(
 PROJECTION_BATCH_SECONDS = Histogram(
     "taskledger_projection_batch_duration_seconds", "Time of one projection transaction.", buckets=_SECONDS
 )
-PROJECTION_RETRIES = Counter("taskledger_projection_retries", "Projection batches that failed and were tried again.")
+BATCH_RETRIES = Counter("taskledger_batch_retries", "Batches that failed and were tried again, by agent.", ["agent"])
 HOLES_FILLED = Counter(
     "taskledger_projection_holes_filled", "Records read again from the log because Faust had skipped them."
 )

@@ -1,0 +1,86 @@
+"""A Faust table whose writes are in Kafka before the batch that made them counts as done.
+
+Faust sends a table's changes in the background, and may commit the events behind them first; a crash in between
+would lose the change and keep the commit. Here an agent writes a batch's changes itself and waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import faust
+
+from app.log.port import partition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SEND_TIMEOUT = 30.0
+"""Seconds that Kafka may take to acknowledge the changes of one batch."""
+
+
+class DurableTable(faust.Table[Any, Any]):
+    """A table whose changes leave on `flush`, the last one of a key only.
+
+    A key tells its partition: a task's key has that of the task's records, any other is `partition:…`, so that
+    the streams of different partitions never write one another's keys.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what faust.Table takes."""
+        super().__init__(*args, **kwargs)
+        self._unsent: dict[int, dict[Any, Any]] = defaultdict(dict)
+
+    def on_key_set(self, key: Any, value: Any) -> None:
+        """Remember a change until the flush."""
+        self._unsent[self.partition_for_key(key)][key] = value
+
+    def on_key_del(self, key: Any) -> None:
+        """Remember a removal until the flush."""
+        self._unsent[self.partition_for_key(key)][key] = None
+
+    def partition_for_key(self, key: Any) -> int:
+        """Give the partition of the changelog that holds a key."""
+        if isinstance(key, bytes):
+            return partition_of(key, self.app.conf.topic_partitions)
+        name = key[0] if isinstance(key, tuple) else key  # a windowed table's key is (key, window)
+        return int(name.partition(":")[0])
+
+    def add(self, key: str, amount: int, time: float) -> None:
+        """Add to a windowed key, in the window of a time in seconds since 1970."""
+        self._apply_window_op(operator.add, key, amount, time)
+
+    def value_at(self, key: str, time: float) -> int:
+        """Give a windowed key's value in the window of a time in seconds since 1970."""
+        return int(self._windowed_timestamp(key, time))
+
+    async def flush(self, partition: int) -> None:
+        """Send the changes of one partition and wait until Kafka has them.
+
+        Raises KafkaError, TimeoutError; the changes are then still to be flushed.
+        """
+        changes, topic = self._unsent[partition], self.changelog_topic
+        async with asyncio.timeout(SEND_TIMEOUT):
+            sent = [
+                await self.app.producer.send(
+                    topic.get_topic_name(),
+                    topic.prepare_key(key, self.key_serializer)[0],
+                    None if value is None else topic.prepare_value(value, self.value_serializer)[0],
+                    partition,
+                    None,
+                    None,
+                )
+                for key, value in changes.items()
+            ]
+            await asyncio.gather(*sent)
+        changes.clear()
+
+
+def durable_table(stream_app: faust.App, name: str, default: Callable[[], Any], **options: Any) -> DurableTable:
+    """Declare a table of this kind, with as many partitions as the log has."""
+    table = DurableTable(stream_app, name=name, default=default, partitions=stream_app.conf.topic_partitions, **options)
+    stream_app.tables.add(table)
+    return table

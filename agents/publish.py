@@ -1,0 +1,59 @@
+"""The agent `publish`: accepted events, byte for byte, to the topic of their type.
+
+At least once: a crash between sending and remembering sends again, with the same CloudEvents id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from agents.batches import add_batch_agent
+from agents.durable_table import durable_table
+from app.domain.envelope import CONTENT_TYPE, Event, decode
+from app.log.topics import PUBLISHED_TABLE
+from app.telemetry import metrics
+
+if TYPE_CHECKING:
+    import faust
+
+    from agents.durable_table import DurableTable
+    from app.log.port import Batch
+
+BATCH = 500
+"""Most records that are sent before the table remembers them."""
+WITHIN = 0.02
+"""Seconds that a batch waits for more records."""
+SEND_TIMEOUT = 30.0
+"""Seconds that Kafka may take to acknowledge one batch."""
+_HEADERS = {"content-type": CONTENT_TYPE.encode()}
+
+
+def add_publish_agent(stream_app: faust.App, events: faust.TopicT, topic_prefix: str) -> None:
+    """Let the worker publish; its table holds the last published version of each task."""
+    published = durable_table(stream_app, PUBLISHED_TABLE, int, key_type=bytes)
+    work = partial(forward, published=published, topic_prefix=topic_prefix)
+    add_batch_agent(stream_app, events, "publish", size=BATCH, within=WITHIN, work=work)
+
+
+async def forward(batch: Batch, published: DurableTable, topic_prefix: str) -> None:
+    """Send the accepted events of a batch, then remember them; only then the batch is done."""
+    producer = published.app.producer
+    latest: dict[bytes, int] = {}
+    sent = []
+    for record in batch.records:
+        key, event = record.key or b"", decode(record.key, record.value)
+        last = latest.get(key) or published.get(key) or 0
+        if event.version is None or event.version != last + 1:
+            continue  # void, or poison; the projections tell which
+        latest[key] = event.version
+        if isinstance(event, Event):
+            topic = topic_prefix + event.type
+            sent.append(await producer.send(topic, key, record.value, batch.partition, None, _HEADERS))
+            metrics.PUBLISHED_EVENTS.labels(event.type).inc()
+    async with asyncio.timeout(SEND_TIMEOUT):
+        await asyncio.gather(*sent)
+    for key, version in latest.items():
+        published[key] = version
+    await published.flush(batch.partition)

@@ -1,0 +1,109 @@
+"""The worker: the only Faust app, and what its agents work with."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import faust
+from yarl import URL
+
+from agents.drain import LeanTransport
+from agents.insight import add_insight_agent
+from agents.pages import add_pages
+from agents.project import add_project_agent
+from agents.publish import add_publish_agent
+from app.domain.errors import Unavailable
+from app.log.kafka import KafkaLog
+from app.log.topics import EVENTS, WORKER_GROUP
+from projections.database import Database
+from projections.engine import Engine
+from projections.read_model import PostgresReadModel
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+STUCK_CHECK = 5.0
+"""Seconds between two looks for partitions that do not move."""
+
+
+class WorkerApp(faust.App):
+    """A Faust app that opens the log and the database before its agents start."""
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        """Build the parts; nothing is connected yet."""
+        self.ledger_log = KafkaLog(settings.kafka or "", settings.topic_prefix + EVENTS, settings.log_partitions)
+        self.database = Database(settings.postgres or "", settings.database_connections)
+        self.engine = Engine(self.database, self.ledger_log)
+        self.read_model = PostgresReadModel(self.database)
+        self._opened = AsyncExitStack()
+        super().__init__(**options)
+
+    async def on_start(self) -> None:
+        """Connect. Raises LogUnavailable; the process then ends, and is started anew."""
+        await super().on_start()
+        await self._opened.enter_async_context(self.database)
+        await self._opened.enter_async_context(self.ledger_log)
+
+    async def on_stop(self) -> None:
+        """Disconnect."""
+        await super().on_stop()
+        await self._opened.aclose()
+
+
+def build_worker(settings: Settings, scratch: str) -> WorkerApp:
+    """Make the app with its agents, tables and pages; `scratch` is a folder that Faust wants and leaves empty."""
+    servers = [URL(f"kafka://{server}") for server in (settings.kafka or "").split(",")]
+    stream_app = WorkerApp(
+        settings,
+        id=settings.topic_prefix + WORKER_GROUP,
+        broker=servers,
+        store="memory://",
+        topic_partitions=settings.log_partitions,
+        topic_replication_factor=settings.replicas,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        key_serializer="raw",
+        value_serializer="raw",
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        stream_wait_empty=False,
+        web_bind=settings.host,
+        web_host=settings.host,
+        web_port=settings.worker_port,
+        datadir=scratch,
+    )
+    stream_app.transport = LeanTransport(servers, stream_app, stream_app.loop)
+    events = stream_app.topic(
+        settings.topic_prefix + EVENTS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
+    add_project_agent(stream_app, events, stream_app.engine)
+    add_publish_agent(stream_app, events, settings.topic_prefix)
+    add_pages(stream_app, events, add_insight_agent(stream_app, events))
+    stream_app.task(_watch_for_holes(stream_app, events))
+    return stream_app
+
+
+def _watch_for_holes(stream_app: WorkerApp, events: faust.TopicT) -> Any:
+    async def watch_for_holes() -> None:
+        """Fill what no batch will ever reveal: records that Faust has committed and no newer one follows."""
+        before: dict[int, int] = {}
+        while not stream_app.should_stop:
+            await stream_app.sleep(STUCK_CHECK)
+            try:
+                positions, ends = await stream_app.read_model.positions(), await stream_app.ledger_log.ends()
+                for tp in list(stream_app.consumer.assignment()):
+                    if tp.topic != events.get_topic_name():
+                        continue
+                    at = positions[tp.partition]
+                    if at == before.get(tp.partition) and at < ends[tp.partition]:
+                        await stream_app.engine.fill(tp.partition, at, ends[tp.partition])
+                before = dict(positions)
+            except Unavailable as error:
+                logger.warning("cannot look for holes", extra={"reason": error.detail})
+
+    return watch_for_holes

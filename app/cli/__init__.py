@@ -56,14 +56,12 @@ def up(home: Path | None, port: int | None) -> None:
     An existing Kafka or PostgreSQL named by TASKLEDGER_KAFKA or TASKLEDGER_POSTGRES is used instead of
     an embedded one.
     """
-    from rich.console import Console
-
     from app.embedded import supervisor
     from app.embedded.terminal import Terminal
 
     settings = read_settings(os.environ, home=home, port=port)
     try:
-        supervisor.up(settings, os.environ, Terminal(Console()))
+        supervisor.up(settings, os.environ, Terminal())
     except KeyboardInterrupt:
         click.echo("Stopped")
 

@@ -78,6 +78,7 @@ class Child:
         program = self.program
         try:
             await program.prepare()
+            log = RotatingFileHandler(self.log, maxBytes=LOG_BYTES, backupCount=LOG_BACKUPS, encoding="utf-8")
             self._process = await asyncio.create_subprocess_exec(
                 *program.command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -92,7 +93,7 @@ class Child:
         except (OSError, subprocess.SubprocessError) as error:
             raise ChildError(f"{self.name} could not be started: {error}.") from error
         self._processes.write(self.name, self._process.pid)
-        self._output = asyncio.create_task(self._copy_output(self._process))
+        self._output = asyncio.create_task(self._copy_output(self._process, log))
 
     async def until_ready(self, deadline: float) -> None:
         """Wait until the program answers; raises ChildError at the deadline, a time of the running loop."""
@@ -131,9 +132,8 @@ class Child:
             with suppress(ProcessLookupError):
                 (os.killpg if number == signal.SIGKILL else os.kill)(self.pid, number)
 
-    async def _copy_output(self, process: asyncio.subprocess.Process) -> None:
+    async def _copy_output(self, process: asyncio.subprocess.Process, log: RotatingFileHandler) -> None:
         assert process.stdout  # noqa: S101 - start asks for the pipe
-        log = RotatingFileHandler(self.log, maxBytes=LOG_BYTES, backupCount=LOG_BACKUPS, encoding="utf-8")
         rest = b""
         try:
             while chunk := await process.stdout.read(LONGEST_LINE):
@@ -150,6 +150,6 @@ class Child:
     def _write(self, log: RotatingFileHandler, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip()
         log.emit(logging.makeLogRecord({"msg": text}))
-        # A terminal may be gone; the program must be able to go on writing all the same.
-        with suppress(OSError):
+        # A terminal may be gone or know few characters; the program must be able to go on writing.
+        with suppress(OSError, UnicodeError):
             self._show(self.name, text)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from rich.console import Console
 
 STYLES = {"web": "cyan", "worker": "magenta", "provision": "blue", "kafka": "green", "postgres": "yellow"}
 WIDTH = max(map(len, STYLES))
@@ -20,11 +21,22 @@ CHATTY = frozenset({"kafka", "postgres"})
 SERIOUS = re.compile(r"\b(?:(WARN|WARNING|warning)|ERROR|CRITICAL|FATAL|PANIC|error|critical)\b")
 
 
-class Terminal:
-    """Writes to one console; colours go where it is a terminal."""
+class LastingConsole(Console):
+    """A console whose reader may leave, as `taskledger up | head` does, without ending the writer."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def on_broken_pipe(self) -> None:
+        """Write to nowhere from now on."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+class Terminal:
+    """Writes to standard output; in colours where that is a terminal."""
+
+    def __init__(self) -> None:
+        self.console = LastingConsole()
 
     def show(self, name: str, line: str) -> None:
         """Print a line that a process wrote, after its name."""

@@ -1,10 +1,10 @@
 /* Puts the parts together: what the person does goes to the service, what the service says goes to the screen. */
 
-import { completeTask, createTask, deleteTask, getTask, reopenTask } from "./api.js";
+import { AddForm } from "./add_form.js";
+import { completeTask, deleteTask, getTask, reopenTask } from "./api.js";
 import { ask } from "./confirm.js";
 import { Editor } from "./editor.js";
 import { addressOf, emptyText, filterFrom } from "./filters.js";
-import { clearProblem, showProblem } from "./form_errors.js";
 import { LiveStream } from "./live.js";
 import { announce, clearFailure, showConnection, showFailure, showToast } from "./notices.js";
 import { Rows } from "./rows.js";
@@ -14,11 +14,10 @@ const element = (id) => document.getElementById(id);
 const list = new TaskList();
 const rows = new Rows(element("tasks"), { toggle, edit: (id) => editor.open(list.get(id)), remove, follow });
 const editor = new Editor((answer, isNew) => {
-  if (isNew) addForm.reset(); // its title went into the dialog
+  if (isNew) addForm.clear(); // its title went into the dialog
   saved(answer, isNew);
 });
-const addForm = element("add");
-const addTitle = element("add-title");
+const addForm = new AddForm({ onAdded: (answer) => saved(answer, true), onDetails: (draft) => editor.open(draft) });
 let fresh = false;
 
 /* The list */
@@ -72,7 +71,7 @@ function showFilter() {
   chip.href = addressOf({ ...filter, tag: "" });
   chip.firstElementChild.textContent = `#${filter.tag}`;
   chip.setAttribute("aria-label", `Stop filtering by tag ${filter.tag}`);
-  addTitle.placeholder = filter.tag ? `Add to #${filter.tag}` : "What needs doing?";
+  addForm.setTag(filter.tag);
   document.title = `${{ open: "Open", completed: "Completed", all: "All" }[filter.status]} tasks · Taskledger`;
   fresh = false;
   reading(() => list.select(filter), () => reload());
@@ -94,42 +93,11 @@ window.addEventListener("popstate", showFilter);
 
 /* What the person does */
 
-const draft = () => ({ title: addTitle.value.trim(), tags: list.filter.tag ? [list.filter.tag] : [] });
-
 function saved({ task, token }, isNew) {
   list.merge(task);
   showToast(isNew ? `Added “${task.title}”` : `Saved “${task.title}”`);
   return reload(token);
 }
-
-let adding = Promise.resolve();
-
-/** The input is free for the next title at once; a title that could not be added comes back to it. */
-async function add(body) {
-  addForm.setAttribute("aria-busy", "true");
-  try {
-    saved(await createTask(body), true);
-  } catch (problem) {
-    addTitle.value = [body.title, addTitle.value].filter(Boolean).join(" ");
-    showProblem(addForm, problem);
-  } finally {
-    addForm.removeAttribute("aria-busy");
-  }
-}
-
-addForm.addEventListener("submit", (event) => {
-  event.preventDefault();
-  const body = draft();
-  if (!body.title && addForm.ariaBusy === "true") return; // Enter was pressed twice
-  clearProblem(addForm);
-  addForm.reset();
-  adding = adding.then(() => add(body));
-});
-
-element("add-details").addEventListener("click", () => {
-  clearProblem(addForm);
-  editor.open(draft());
-});
 
 /** Run one change of a row; what fails is said and the row shows the truth again. */
 async function changing(id, change) {

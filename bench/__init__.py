@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks: Taskledger and its peers on one machine, in one run, in turns."""

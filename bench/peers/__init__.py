@@ -1,0 +1,1 @@
+"""What Taskledger is compared with: what one would write instead, with its usual tools and without handicap."""

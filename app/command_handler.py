@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from datetime import UTC, datetime
@@ -109,10 +110,10 @@ class CommandHandler:
                     if isinstance(change, Outcome):
                         return change
                     sending = True
-                    fate = await self._overlay.append(_event(entry, request, change))
+                    fate = await self._overlay.append(entry, _event(entry, request, change))
                     sending = False
                     if fate.verdict is Verdict.ACCEPTED:
-                        return self._outcome(fate.state, task_id, fate.offset + 1)
+                        return _outcome(entry, fate.state, fate.offset + 1)
                     if fate.verdict is not Verdict.VOID:
                         raise OutcomeUnknown(APPLIED_LATER)
                     metrics.LOST_RACES.inc()
@@ -133,7 +134,7 @@ class CommandHandler:
         for latest in (False, True):
             receipt = await self._find_receipt(request, look_further=first and not latest)
             if receipt is not None:
-                return self._repeat(receipt, request)
+                return _repeat(entry, receipt, request)
             if entry.known.parked:
                 raise TaskParked
             try:
@@ -145,8 +146,8 @@ class CommandHandler:
                 if change is not None:
                     return change
             if not latest:
-                await self._overlay.catch_up(self._overlay.partition_of(entry.task_id))
-        return self._outcome(entry.known.state, entry.task_id, self._overlay.reached(entry.task_id))
+                await self._overlay.catch_up(entry.partition)
+        return _outcome(entry, entry.known.state, self._overlay.tail.position[entry.partition])
 
     async def _find_receipt(self, request: Request, *, look_further: bool) -> Receipt | None:
         """Look for what this very command did; the task is held, so that one look further than memory is enough."""
@@ -156,24 +157,28 @@ class CommandHandler:
             return await self._overlay.find_receipt(request.key.command_id)
         return self._overlay.recent_receipt(request.key.command_id)
 
-    def _repeat(self, receipt: Receipt, request: Request) -> Outcome:
-        if request.key is None or receipt.command_hash != request.key.request_hash:
-            raise IdempotencyMismatch
-        return self._outcome(receipt.state, receipt.task_id, receipt.offset + 1)
 
-    def _outcome(self, state: State, task_id: UUID, next_offset: int) -> Outcome:
-        assert state is not None  # noqa: S101 - an accepted command leaves a task or what is left of one
-        return Outcome(state, {self._overlay.partition_of(task_id): next_offset})
+def _repeat(entry: Entry, receipt: Receipt, request: Request) -> Outcome:
+    """Give the first answer again; a key that was used for another task or another body is refused."""
+    if request.key is None or receipt.command_hash != request.key.request_hash:
+        raise IdempotencyMismatch
+    return _outcome(entry, receipt.state, receipt.offset + 1)
+
+
+def _outcome(entry: Entry, state: State, next_offset: int) -> Outcome:
+    assert state is not None  # noqa: S101 - an accepted command leaves a task or what is left of one
+    return Outcome(state, {entry.partition: next_offset})
 
 
 def _event(entry: Entry, request: Request, change: Change) -> Event:
+    event_id = uuid4()
     return Event(
-        id=uuid4(),
+        id=event_id,
         task_id=entry.task_id,
         version=entry.known.version + 1,
         time=datetime.now(UTC),
         actor=request.actor,
-        command_id=request.key.command_id if request.key else uuid4(),
+        command_id=request.key.command_id if request.key else event_id,
         command_hash=request.key.request_hash if request.key else None,
         traceparent=request.traceparent,
         change=change,
@@ -189,8 +194,7 @@ def time_ordered_id() -> UUID:
 
     New ids sort after older ones, so that the read models' indexes grow at their right edge.
     """
-    random_bits = uuid4().int
     milliseconds = time.time_ns() // 1_000_000
-    return UUID(
-        int=milliseconds << 80 | 0x7 << 76 | (random_bits >> 64 & 0xFFF) << 64 | 0x2 << 62 | random_bits & 2**62 - 1
-    )
+    random_bits = int.from_bytes(os.urandom(10))
+    high, low = random_bits >> 62 & 0xFFF, random_bits & (1 << 62) - 1
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low)

@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.domain.envelope import Event, decode, decode_key, encode, encode_key
+from app.domain.envelope import Event, decode, encode, encode_key
 from app.domain.errors import DatabaseUnavailable, LogUnavailable, OutcomeUnknown
 from app.domain.history import EMPTY, Verdict, read
 from app.log.port import partition_of
@@ -98,10 +98,6 @@ class Overlay:
         """Give the partition that holds a task."""
         return partition_of(encode_key(task_id), self._log.partitions)
 
-    def reached(self, task_id: UUID) -> int:
-        """Give the next offset that this process has not read, of the partition that holds a task."""
-        return self.tail.position[self.partition_of(task_id)]
-
     # --- following the log ------------------------------------------------------------------
 
     async def follow(self) -> None:
@@ -144,13 +140,13 @@ class Overlay:
     def _observe(self, batch: Batch) -> None:
         window = self._windows[batch.partition]
         for record in batch.records:
-            task_id = decode_key(record.key)
+            event = decode(record.key, record.value)
+            task_id = event.task_id
             if task_id is None:
                 continue  # nobody can ask for it; the projections keep it as a dead letter
-            event = decode(record.key, record.value)
             entry = self._entries.get(task_id)
             if entry is None:
-                entry = self._entries[task_id] = Entry(task_id)
+                entry = self._entries[task_id] = Entry(task_id, batch.partition)
             self._settled.pop(task_id, None)
             size = RECORD_BYTES + len(record.value or b"")
             command_id = event.command_id if isinstance(event, Event) and event.command_hash else None
@@ -233,7 +229,7 @@ class Overlay:
         """
         entry = self._entries.get(task_id)
         if entry is None:
-            entry = self._entries[task_id] = Entry(task_id)
+            entry = self._entries[task_id] = Entry(task_id, self.partition_of(task_id))
         self._settled.pop(task_id, None)
         entry.pins += 1
         try:
@@ -297,7 +293,7 @@ class Overlay:
 
     # --- appending --------------------------------------------------------------------------
 
-    async def append(self, event: Event) -> Fate:
+    async def append(self, entry: Entry, event: Event) -> Fate:
         """Append an event of a task that the caller holds, and read its fate from the log.
 
         Raises LogUnavailable where it was certainly not appended. The caller sets the deadline; once it has
@@ -307,10 +303,9 @@ class Overlay:
         begun = loop.time()
         fate: asyncio.Future[Fate] = loop.create_future()
         self._fates[event.id] = fate
-        key = encode_key(event.task_id)
         try:
             with suppress(OutcomeUnknown):  # the record itself will tell, if it comes back
-                await self._log.append(partition_of(key, self._log.partitions), key, encode(event), event.traceparent)
+                await self._log.append(entry.partition, encode_key(event.task_id), encode(event), event.traceparent)
             return await fate
         finally:
             del self._fates[event.id]

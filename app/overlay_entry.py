@@ -23,10 +23,11 @@ RECORD_BYTES = 700
 class Entry:
     """One task; `history` is None until its row has been read."""
 
-    __slots__ = ("bytes", "history", "lock", "pending", "pins", "task_id", "untrimmed")
+    __slots__ = ("bytes", "history", "lock", "partition", "pending", "pins", "task_id", "untrimmed")
 
-    def __init__(self, task_id: UUID) -> None:
+    def __init__(self, task_id: UUID, partition: int) -> None:
         self.task_id = task_id
+        self.partition = partition
         self.history: History | None = None
         self.pending: list[tuple[int, Event | Unreadable]] = []
         """(offset, record) of those that wait for the row, while `history` is None."""

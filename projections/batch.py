@@ -92,43 +92,21 @@ def judge(
     current = dict(histories)
     judged = Judged([], [], [])
     for record in records:
-        task_id = decode_key(record.key)
-        if task_id is None:
-            judged.verdicts.append(Verdict.POISON)
-            judged.dead_letters.append(
-                DeadLetter(
-                    partition,
-                    record.offset,
-                    None,
-                    None,
-                    Verdict.POISON.value,
-                    "the record's key is not a task id",
-                    record.key,
-                    record.value,
-                )
-            )
-            continue
-        before = current.get(task_id, EMPTY)
         event = decode(record.key, record.value)
         if record.offset in refused:
-            event = Unreadable(version=event.version, reason=refused[record.offset])
+            event = Unreadable(task_id=event.task_id, version=event.version, reason=refused[record.offset])
+        task_id = event.task_id
+        before = current.get(task_id, EMPTY) if task_id else EMPTY
         verdict, after = read(before, event)
-        current[task_id] = after
+        if task_id:
+            current[task_id] = after
         judged.verdicts.append(verdict)
         if verdict is Verdict.ACCEPTED and isinstance(event, Event):
             judged.accepted.append(Accepted(partition, record.offset, event, after.state))
         elif verdict is not Verdict.VOID:
             taken = after.version if after.version > before.version else None
+            reason = after.parked or ""
             judged.dead_letters.append(
-                DeadLetter(
-                    partition,
-                    record.offset,
-                    task_id,
-                    taken,
-                    verdict.value,
-                    after.parked or "",
-                    record.key,
-                    record.value,
-                )
+                DeadLetter(partition, record.offset, task_id, taken, verdict.value, reason, record.key, record.value)
             )
     return judged

@@ -3,10 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.service import Ledger
 from support.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +21,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def postgres(stack: Stack) -> str:
     """The URL of an empty database of this test's own."""
     return stack.new_database()
+
+
+@pytest.fixture(scope="session")
+def service_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one running service, shared by tests that bear other tasks beside their own."""
+    with Ledger(stack, tmp_path_factory.mktemp("service")) as ledger:
+        worker = ledger.worker()
+        web = ledger.web(worker_url=worker.url)
+        worker.until_ready()
+        yield web.until_ready().url
+
+
+@pytest.fixture
+def ledger(stack: Stack, tmp_path: Path) -> Iterator[Ledger]:
+    """A ledger of this test's own, with nothing running on it yet."""
+    with Ledger(stack, tmp_path) as fresh:
+        yield fresh

@@ -6,6 +6,7 @@ extensions. The same bytes go into the log and into the typed topics.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime  # noqa: TC003 - msgspec reads the annotations at run time
 from typing import Any
 from uuid import UUID
@@ -53,10 +54,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
     """A record that is no event this code knows.
 
-    `version` is the version that it claims, where that much can be read: it takes its place in the
-    task's history although nobody here understands what happened.
+    `task_id` is the task that its key names, or None where it names none. `version` is the version that it claims,
+    where that much can be read: it takes its place in the task's history although nobody here understands it.
     """
 
+    task_id: UUID | None
     version: int | None
     reason: str
 
@@ -87,6 +89,7 @@ class _RawEnvelope(_Envelope, frozen=True, kw_only=True):
     data: msgspec.Raw
 
 
+_KEY = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _encoder = msgspec.json.Encoder()
 _envelopes = msgspec.json.Decoder(_RawEnvelope)
 _claims = msgspec.json.Decoder(_Claim)
@@ -122,27 +125,27 @@ def encode_key(task_id: UUID) -> bytes:
 
 
 def decode_key(key: bytes | None) -> UUID | None:
-    """Give the task that a Kafka key names, or None where it names none."""
-    try:
-        return UUID((key or b"").decode())
-    except ValueError:
-        return None
+    """Give the task that a Kafka key names, or None where it is not written as encode_key writes it."""
+    return UUID(key.decode()) if key is not None and _KEY.fullmatch(key) else None
 
 
 def decode(key: bytes | None, value: bytes | None) -> Event | Unreadable:
     """Read a record of any revision ever written; never raises."""
+    task_id = decode_key(key)
+    if task_id is None:
+        return Unreadable(task_id=None, version=None, reason="the record's key is not a task id")
     try:
         envelope = _envelopes.decode(value or b"")
         change = _decode_change(envelope)
     except (msgspec.MsgspecError, upcasting.UnknownSchema, UnicodeDecodeError) as error:
-        return Unreadable(version=_claimed_version(key, value), reason=str(error))
-    if key != encode_key(envelope.subject):
-        return Unreadable(version=None, reason="the record's key is not its subject")
+        return Unreadable(task_id=task_id, version=_claimed_version(task_id, value), reason=str(error))
+    if envelope.subject != task_id:
+        return Unreadable(task_id=task_id, version=None, reason="the record's key is not its subject")
     if envelope.taskversion < 1:
-        return Unreadable(version=None, reason="versions start at 1")
+        return Unreadable(task_id=task_id, version=None, reason="versions start at 1")
     return Event(
         id=envelope.id,
-        task_id=envelope.subject,
+        task_id=task_id,
         version=envelope.taskversion,
         time=envelope.time,
         actor=envelope.actor,
@@ -161,9 +164,9 @@ def _decode_change(envelope: _RawEnvelope) -> Change:
     return msgspec.convert(data, KINDS[kind])
 
 
-def _claimed_version(key: bytes | None, value: bytes | None) -> int | None:
+def _claimed_version(task_id: UUID, value: bytes | None) -> int | None:
     try:
         claim = _claims.decode(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return claim.taskversion if claim.taskversion >= 1 and key == encode_key(claim.subject) else None
+    return claim.taskversion if claim.taskversion >= 1 and claim.subject == task_id else None

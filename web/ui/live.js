@@ -23,7 +23,7 @@ export class LiveStream {
     this.#list = list;
     this.#hooks = hooks;
     document.addEventListener("visibilitychange", () => (document.hidden ? this.#close() : this.open()));
-    window.addEventListener("online", () => this.open());
+    window.addEventListener("online", () => this.#online());
     window.addEventListener("offline", () => this.#lost());
   }
 
@@ -50,6 +50,13 @@ export class LiveStream {
   #close() {
     this.#source?.close();
     this.#source = null;
+  }
+
+  /** Leave a stream that lives alone: the browser makes it go on where it was, which a new one cannot. */
+  #online() {
+    const state = this.#source?.readyState;
+    if (state === EventSource.CLOSED) this.open();
+    else if (state !== undefined) this.#hooks.onState(state === EventSource.OPEN ? "live" : "reconnecting");
   }
 
   #lost() {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
-from uuid import UUID  # noqa: TC003 - msgspec reads the annotations at run time
+from uuid import UUID
 
 from msgspec import Struct
 
-from app.domain.history import History  # noqa: TC001
-from app.domain.task import State  # noqa: TC001
+from app.domain.history import History
+from app.domain.task import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -14,7 +15,6 @@ from app.telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
-    from uuid import UUID
 
     from app.domain.envelope import Event
     from app.overlay import Overlay

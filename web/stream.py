@@ -27,19 +27,21 @@ RECONNECT_MS = 1000
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
-    """Send every change from now on, or from `Last-Event-ID` on; a `reset` event means: read everything again."""
+    """Send every change from now on, or from `Last-Event-ID` on.
+
+    A `reset` event comes first where the client has not said where it was, or where that is no longer known. It means:
+    read everything anew, with this event's id as the Consistency-Token; the changes that follow leave no gap to that.
+    """
     feed = request.app[SERVICE].feed
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
     with feed.subscribe() as queue, suppress(ConnectionError, TimeoutError):
-        opening = [f"retry: {RECONNECT_MS}\nid: {feed.position()}\n\n".encode()]
-        last = request.headers.get("Last-Event-ID")
-        if last is not None:
-            missed = _missed(request, last)
-            opening += [b"event: reset\ndata: {}\n\n"] if missed is None else map(_text, missed)
+        missed = _missed(request)
+        start = f"event: reset\nid: {feed.position()}\ndata: {{}}\n\n".encode()
         await response.prepare(request)
-        await _write(response, b"".join(opening))
+        await _write(response, f"retry: {RECONNECT_MS}\n\n".encode())
+        await _write(response, start if missed is None else b"".join(map(_text, missed)))
         while True:
             try:
                 change = await asyncio.wait_for(queue.get(), HEARTBEAT)
@@ -52,10 +54,11 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _missed(request: web.Request, last: str) -> list[Change] | None:
+def _missed(request: web.Request) -> list[Change] | None:
+    """Give what the client missed since it was cut off, or None where that cannot be told."""
     try:
-        position = parse_position(last)
-    except ValueError:
+        position = parse_position(request.headers["Last-Event-ID"])
+    except (KeyError, ValueError):
         return None
     return request.app[SERVICE].feed.since(position)
 

@@ -7,7 +7,7 @@ extensions. The same bytes go into the log and into the typed topics.
 from __future__ import annotations
 
 import re
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations at run time
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 

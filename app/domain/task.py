@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Literal
-from uuid import UUID  # noqa: TC003 - msgspec reads the annotations at run time
+from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
@@ -16,13 +19,11 @@ from projections.task.tables import task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
-    from uuid import UUID
 
     from projections.database import Database
 
 
-class _After(NamedTuple):
+class _After(msgspec.Struct, frozen=True, array_like=True):
     created_at: datetime
     id: UUID
 
@@ -59,6 +60,6 @@ async def list_tasks(
     after = decode_cursor(cursor, _After) if cursor is not None else None
     statement = _query(by_status=status is not None, by_tag=tag is not None, after=after is not None).at(schemas)
     values: dict[str, object] = {"status": status, "tags": [tag], "limit": limit + 1}
-    rows = await database.fetch(statement, **values, **(after._asdict() if after else {}))
+    rows = await database.fetch(statement, **values, **(msgspec.structs.asdict(after) if after else {}))
     tasks = [state for row in rows if isinstance(state := state_of(row), Task)]
     return cut(tasks, limit, key=lambda task: _After(task.created_at, task.id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,21 +32,30 @@ def main() -> int:
     parser.add_argument("--only", choices=names, action="append", help="take this measure only; may be repeated")
     arguments = parser.parse_args()
     effort = QUICK if arguments.quick else FULL
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is stopped
     console = Console(stderr=True)
     rows: list[Row] = []
     failed = False
-    with console.status("starting Taskledger"), running_system(console) as system:
-        for name, measure in _measures(system).items():
-            if arguments.only and name not in arguments.only:
-                continue
-            console.log(f"[bold]{name}")
-            try:
-                rows += measure(system, effort)
-            except BenchError as error:
-                failed = True
-                console.log(f"[red]{name}: {error}")
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, ", end="")
-    print(f"everything on one machine; medians of {effort.rounds} rounds of {effort.seconds:g} s in turns\n")
+    try:
+        with console.status("starting Taskledger") as status, running_system(console) as system:
+            durability = system.durability()
+            for name, measure in _measures(system).items():
+                if arguments.only and name not in arguments.only:
+                    continue
+                status.update(f"measuring: {name}")
+                try:
+                    rows += measure(system, effort)
+                except BenchError as error:
+                    failed = True
+                    console.log(f"{name}: {error}", style="red")
+    except BenchError as error:
+        console.log(str(error), style="red")
+        return 1
+    print(
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
+        f"PostgreSQL with {durability}; everything on one machine; "
+        f"medians of {effort.rounds} rounds of {effort.seconds:g} s, taken in turns.\n"
+    )
     print(markdown(rows))
     return 1 if failed else 0
 

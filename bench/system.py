@@ -71,6 +71,10 @@ class System:
         asyncio.run(_execute(self.postgres, f"CREATE DATABASE {name}"))
         return self.postgres.replace("/taskledger?", f"/{name}?")
 
+    def durability(self) -> str:
+        """Say how PostgreSQL commits, for Taskledger and the peers alike."""
+        return asyncio.run(_fetch_durability(self.postgres))
+
     def settle(self) -> None:
         """Wait until the read models have everything, so that no work is left over for the next measure."""
         until(lambda: self._lag() == 0, SETTLE_SECONDS, "the read models to catch up")
@@ -171,6 +175,13 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
         raise BenchError(f"a peer ended with code {process.returncode}")
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def _fetch_durability(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    values = [f"{name}={await connection.fetchval(f'SHOW {name}')}" for name in ("fsync", "synchronous_commit")]
+    await connection.close()
+    return ", ".join(values)
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -13,7 +13,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
 THREADS = 4
-"""The best of 1, 2, 4 and 8 on two cores."""
+"""More than cores, as a thread waits for PostgreSQL much of the time; more than these only wait for the interpreter."""
 WARMUP_SECONDS = 1.0
 
 

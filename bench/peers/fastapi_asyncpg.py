@@ -12,7 +12,8 @@ import uvicorn
 from fastapi import FastAPI, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-CONNECTIONS = 16
+CONNECTIONS = 32
+"""As many as the other peer has."""
 TABLE = """
 CREATE TABLE IF NOT EXISTS fastapi_task (
     id uuid PRIMARY KEY, title text NOT NULL, description text NOT NULL, status text NOT NULL,

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     import faust
 
     from agents.insight import InsightTables
+    from agents.worker import WorkerApp
 
 ASK_TIMEOUT = 1.0
 """Seconds that another worker may take to tell its part."""
 
 
-def add_pages(stream_app: faust.App, events: faust.TopicT, tables: InsightTables) -> None:
+def add_pages(stream_app: WorkerApp, events: faust.TopicT, tables: InsightTables) -> None:
     """Serve `/livez`, `/readyz`, `/metrics`, `/insight` and, for other workers, `/insight/own`."""
 
     @stream_app.page("/livez")
@@ -33,7 +34,7 @@ def add_pages(stream_app: faust.App, events: faust.TopicT, tables: InsightTables
     @stream_app.page("/readyz")
     async def readyz(page: Any, request: Any) -> Any:
         del request
-        ready = not stream_app.rebalancing and not stream_app.in_recovery
+        ready = stream_app.recovered and not stream_app.rebalancing and not stream_app.in_recovery
         return page.text("ready\n" if ready else "rebalancing or recovering tables\n", status=200 if ready else 503)
 
     @stream_app.page("/metrics")

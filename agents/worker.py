@@ -40,6 +40,8 @@ class WorkerApp(faust.App):
         self.engine = Engine(self.database, self.ledger_log)
         self.read_model = PostgresReadModel(self.database)
         self._opened = AsyncExitStack()
+        self.recovered = False
+        """Whether the agents have had their partitions, and the tables their contents, once."""
         super().__init__(**options)
 
     async def on_start(self) -> None:
@@ -47,6 +49,11 @@ class WorkerApp(faust.App):
         await super().on_start()
         await self._opened.enter_async_context(self.database)
         await self._opened.enter_async_context(self.ledger_log)
+
+    async def on_started(self) -> None:
+        """Begin to serve, which Faust does once the tables are recovered."""
+        await super().on_started()
+        self.recovered = True
 
     async def on_stop(self) -> None:
         """Disconnect."""

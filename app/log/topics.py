@@ -6,17 +6,21 @@ changelogs of its tables stand here too.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError, for_code
 from msgspec import Struct
 
 from app.domain.envelope import KINDS
-from app.domain.errors import ConfigurationError
+from app.domain.errors import ConfigurationError, LogUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from app.settings import Settings
 
 EVENTS = "task.events"
@@ -29,6 +33,8 @@ INSIGHT_RATES_TABLE = "insight-rates"
 
 DAY_MS = 24 * 3600 * 1000
 TIMEOUT_MS = 30_000
+COORDINATOR_DELAY = 0.1
+"""Seconds between two questions for the group coordinator of a new cluster."""
 
 
 class Topic(Struct, frozen=True):
@@ -61,9 +67,7 @@ async def provision_topics(settings: Settings) -> None:
     Raises ConfigurationError where the log would not keep its promises.
     """
     wanted = topics(settings)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=TIMEOUT_MS)
-    try:
-        await admin.start()
+    async with _administering(settings) as admin:
         existing = set(await admin.list_topics())
         minimum = {"min.insync.replicas": str(max(1, settings.replicas - 1))}
         missing = [
@@ -78,26 +82,39 @@ async def provision_topics(settings: Settings) -> None:
                 if code and error is not TopicAlreadyExistsError:
                     raise ConfigurationError(f"The topic {name} could not be made: {error.description}.")
         await _check_log(admin, settings)
-    except KafkaError as error:
-        raise ConfigurationError(
-            f"Kafka at {settings.kafka} cannot be used ({error!r}): check TASKLEDGER_KAFKA and that it is up."
-        ) from error
-    finally:
-        await admin.close()
+        await _find_coordinator(admin, settings.topic_prefix + WORKER_GROUP)
 
 
 async def check_log(settings: Settings) -> None:
-    """Raise ConfigurationError where the log's topic has lost what the design rests on."""
+    """Raise ConfigurationError where the log's topic has lost what the design rests on, LogUnavailable."""
+    async with _administering(settings) as admin:
+        await _check_log(admin, settings)
+
+
+@asynccontextmanager
+async def _administering(settings: Settings) -> AsyncGenerator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=TIMEOUT_MS)
     try:
         await admin.start()
-        await _check_log(admin, settings)
+        yield admin
     except KafkaError as error:
-        raise ConfigurationError(
+        raise LogUnavailable(
             f"Kafka at {settings.kafka} cannot be used ({error!r}): check TASKLEDGER_KAFKA and that it is up."
         ) from error
     finally:
         await admin.close()
+
+
+async def _find_coordinator(admin: AIOKafkaAdminClient, group: str) -> None:
+    """Wait until the brokers have made what they keep consumer groups in, which they do at the first question."""
+    async with asyncio.timeout(TIMEOUT_MS / 1000):
+        while True:
+            try:
+                await admin.find_coordinator(group)
+            except GroupCoordinatorNotAvailableError:
+                await asyncio.sleep(COORDINATOR_DELAY)
+            else:
+                return
 
 
 async def _check_log(admin: AIOKafkaAdminClient, settings: Settings) -> None:

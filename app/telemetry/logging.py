@@ -24,10 +24,16 @@ def configure_logging(settings: Settings) -> None:
     text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter(colour=sys.stderr.isatty()) if text else JsonFormatter())
+    handler.addFilter(_is_news)
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for noisy in ("aiokafka", "faust", "mode", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
     logging.captureWarnings(capture=True)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out that Faust starts and stops this or that service, which it logs under the names of our modules."""
+    return record.levelno > logging.INFO or not str(record.msg).startswith("[^")
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:

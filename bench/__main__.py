@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from app.domain.errors import TaskledgerError
 from bench.rounds import FULL, QUICK
 from bench.rows import create, latency, memory, projection, update, visible
 from bench.system import BenchError, running_system
@@ -45,7 +46,7 @@ def main() -> int:
                 status.update(f"measuring: {name}")
                 try:
                     rows += measure(system, effort)
-                except BenchError as error:
+                except (BenchError, TaskledgerError, OSError) as error:
                     failed = True
                     console.log(f"{name}: {error}", style="red")
     except BenchError as error:

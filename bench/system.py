@@ -82,7 +82,7 @@ class System:
     def _lag(self) -> int | None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/health", timeout=10) as answer:
-                return sum(msgspec.json.decode(answer.read())["read_model_lag_events"].values())
+                return int(sum(msgspec.json.decode(answer.read())["read_model_lag_events"].values()))
         except urllib.error.HTTPError as error:
             error.close()
             return None
@@ -121,8 +121,8 @@ def running_peer(module: str, url: str) -> Iterator[int]:
 
 @contextmanager
 def started(arguments: list[str], **options: object) -> Iterator[subprocess.Popen[bytes]]:
-    """Run this Python with some arguments for the length of a block."""
-    process = subprocess.Popen([sys.executable, *arguments], **options)  # type: ignore[call-overload]
+    """Run this Python with some arguments for the length of a block; our own output is the table alone."""
+    process = subprocess.Popen([sys.executable, *arguments], **{"stdout": subprocess.DEVNULL, **options})  # type: ignore[call-overload]
     try:
         yield process
     finally:

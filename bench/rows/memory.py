@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bench.system import System
 
 MIB = 1024 * 1024
+PORTION = 5000
+"""Tasks made at a stretch: a web process refuses commands while the read models are too far behind."""
 Usage = dict[str, tuple[float, float]]
 
 
@@ -36,8 +38,9 @@ def usage(system: System) -> Usage:
 
 def measure(system: System, effort: Effort, idle: Usage) -> list[Row]:
     """Report what each takes after so many tasks more; `idle` is from before any."""
-    generate(Spec(port=system.port, kind="create", count=effort.tasks))
-    system.settle()
+    for _ in range(0, effort.tasks, PORTION):
+        generate(Spec(port=system.port, kind="create", count=PORTION))
+        system.settle()
     after = usage(system)
     what = f"RSS / USS: idle, then after {effort.tasks:,} tasks"
     return [

@@ -27,6 +27,9 @@ from projections.provision import provision
 from projections.read_model import PostgresReadModel
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from app.domain.task import Change
     from bench.rounds import Effort
     from bench.system import System
 
@@ -86,7 +89,7 @@ async def _fill(settings: Settings, count: int) -> None:
                 await asyncio.gather(*(_append(log, task, version, change) for task in tasks))
 
 
-async def _append(log: KafkaLog, task, version: int, change) -> None:
+async def _append(log: KafkaLog, task: UUID, version: int, change: Change) -> None:
     event = Event(
         id=uuid4(),
         task_id=task,

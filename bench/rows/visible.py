@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from app.domain.errors import TaskledgerError
 from app.log.port import parse_position
 from bench.generator import CREATE
 from bench.http_connection import Connection, connect, header
@@ -25,13 +26,17 @@ RATE = 500
 CONNECTIONS = 50
 POLL_SECONDS = 0.002
 """Pause between two looks at the positions; a change counts as visible when the look that found it came back."""
+ANSWER_SECONDS = 30
 LAST_SECONDS = 30
 
 
 def measure(system: System, effort: Effort) -> list[Row]:
     """Report the delays of creates sent at an even rate."""
     system.settle()
-    delays = uvloop.run(_run(system, effort.seconds * effort.rounds))
+    try:
+        delays = uvloop.run(_run(system, effort.seconds * effort.rounds))
+    except* (BenchError, TaskledgerError, OSError) as group:
+        raise BenchError(str(group.exceptions[0])) from group
     cuts = statistics.quantiles(delays, n=100)
     system.console.log(f"{len(delays)} changes")
     what = f"answer to visible in PostgreSQL at {RATE} changes a second, p50 / p99"
@@ -57,6 +62,7 @@ class _Once:
     """Sends one create and keeps when its answer came, and the position that includes it."""
 
     def __init__(self, answers: list[tuple[float, dict[int, int]]]) -> None:
+        self.problem: str | None = None
         self._requests = [CREATE]
         self._answers = answers
 
@@ -65,7 +71,8 @@ class _Once:
 
     def answered(self, status: int, head: bytes, body: bytes, _: float) -> None:
         if status != 201:
-            raise BenchError(f"answered {status}: {body[:200].decode(errors='replace')}")
+            self.problem = f"answered {status}: {body[:200].decode(errors='replace')}"
+            return
         token = header(head, b"consistency-token") or b""
         self._answers.append((time.perf_counter(), parse_position(token.decode())))
 
@@ -73,7 +80,10 @@ class _Once:
 async def _send(connection: Connection, answers: list[tuple[float, dict[int, int]]], at: float, end: float) -> None:
     while at < end:
         await asyncio.sleep(max(0.0, at - time.perf_counter()))
-        await connection.begin(_Once(answers))
+        once = _Once(answers)
+        await asyncio.wait_for(connection.begin(once), ANSWER_SECONDS)
+        if once.problem:
+            raise BenchError(once.problem)
         at += CONNECTIONS / RATE
 
 

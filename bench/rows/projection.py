@@ -77,7 +77,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 async def _fill(settings: Settings, count: int) -> None:
     """Write tasks that are created, renamed and completed, one after another within each round."""
-    changes = [
+    changes: list[Change] = [
         TaskCreated(title="Order paper", description="Two boxes.", priority=1, due_at=None, tags=["office"]),
         TaskUpdated(title="Order paper and ink"),
         TaskCompleted(),

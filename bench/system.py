@@ -91,7 +91,10 @@ class System:
         """Give the processes by what they are."""
         found: dict[str, list[psutil.Process]] = {"supervisor": [psutil.Process(self._process.pid)]}
         for process in psutil.Process(self._process.pid).children(recursive=True):
-            command = " ".join(process.cmdline())
+            try:
+                command = " ".join(process.cmdline())
+            except psutil.NoSuchProcess:
+                continue
             names = {" web ": "web", " worker ": "worker", "kafka.Kafka": "Kafka", "postgres": "PostgreSQL"}
             name = next((name for sign, name in names.items() if sign in f"{command} "), "other")
             found.setdefault(name, []).append(process)

@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 run: $(VENV)/run.stamp ## start everything and stay in the foreground
 	@exec $(BIN)/taskledger up
 
-test: $(VENV)/dev.stamp ## run every test
-	$(BIN)/python -m pytest $(TESTS)
+test: $(VENV)/dev.stamp ## run every test, or those of TESTS=path
+	$(BIN)/python -m pytest $(if $(TESTS),$(TESTS),--cov)
 
 lint: $(VENV)/dev.stamp ## style, types and layers
 	$(BIN)/ruff check .

@@ -10,9 +10,10 @@ from aiohttp import web
 
 from app.command_handler import Outcome, Request
 from app.domain.commands import CompleteTask, CreateTask, DeleteTask, ReopenTask, UpdateTask
-from app.domain.errors import TaskNotFound
+from app.domain.errors import TaskledgerError, TaskNotFound
 from app.domain.task import Task
 from app.log.port import position_text
+from app.telemetry import metrics
 from web.bodies import JSON, MERGE_PATCH, read_body, read_no_body
 from web.headers import expected_version, idempotency_key, traceparent
 from web.service import SERVICE
@@ -71,7 +72,15 @@ async def _change(request: web.Request, command: Command) -> Outcome:
 async def _execute(request: web.Request, command: Command, task_id: UUID | None, expected: int | None) -> Outcome:
     key = idempotency_key(request, ACTOR, command, task_id)
     wanted = Request(command, task_id, ACTOR, expected, key, traceparent(request))
-    return await request.app[SERVICE].commands.execute(wanted)
+    result = "done"
+    with metrics.COMMAND_SECONDS.time():
+        try:
+            return await request.app[SERVICE].commands.execute(wanted)
+        except TaskledgerError as error:
+            result = error.code
+            raise
+        finally:
+            metrics.COMMANDS.labels(type(command).__name__, result).inc()
 
 
 def _task_response(outcome: Outcome, status: int = 200) -> web.Response:

@@ -17,7 +17,7 @@ Title = Annotated[
     Meta(
         min_length=1,
         max_length=500,
-        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*\Z",
+        pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z",
         description="a text of 1 to 500 characters on one line, not blank",
     ),
 ]

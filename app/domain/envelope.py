@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from app.domain import upcasting
-from app.domain.task import Change, TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
+from app.domain.task import Change, Moment, TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
 
 CONTENT_TYPE = "application/cloudevents+json"
 SOURCE = "/taskledger"
@@ -69,7 +69,7 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     type: str
     subject: UUID
-    time: datetime
+    time: Moment
     datacontenttype: str
     dataschema: str
     data: Any
@@ -89,6 +89,8 @@ class _RawEnvelope(_Envelope, frozen=True, kw_only=True):
     data: msgspec.Raw
 
 
+_UNUSABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not what is wanted; the last one for thousands of brackets in a row."""
 _KEY = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _encoder = msgspec.json.Encoder()
 _envelopes = msgspec.json.Decoder(_RawEnvelope)
@@ -137,7 +139,7 @@ def decode(key: bytes | None, value: bytes | None) -> Event | Unreadable:
     try:
         envelope = _envelopes.decode(value or b"")
         change = _decode_change(envelope)
-    except (msgspec.MsgspecError, upcasting.UnknownSchema, UnicodeDecodeError) as error:
+    except (*_UNUSABLE, upcasting.UnknownSchema) as error:
         return Unreadable(task_id=task_id, version=_claimed_version(task_id, value), reason=str(error))
     if envelope.subject != task_id:
         return Unreadable(task_id=task_id, version=None, reason="the record's key is not its subject")
@@ -167,6 +169,6 @@ def _decode_change(envelope: _RawEnvelope) -> Change:
 def _claimed_version(task_id: UUID, value: bytes | None) -> int | None:
     try:
         claim = _claims.decode(value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNUSABLE:
         return None
     return claim.taskversion if claim.taskversion >= 1 and claim.subject == task_id else None

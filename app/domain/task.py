@@ -6,10 +6,10 @@ Everything here is pure: the clock and the ids come in as data.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from app.domain.commands import Command, CompleteTask, CreateTask, DeleteTask, ReopenTask, UpdateTask
@@ -24,6 +24,9 @@ from app.domain.errors import (
 
 # --- events ---------------------------------------------------------------------------------
 
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A time with an offset; one without is not understood, since the read models could not hold it."""
+
 
 class TaskCreated(Struct, frozen=True, kw_only=True):
     """The task came to be, open, with these contents."""
@@ -31,7 +34,7 @@ class TaskCreated(Struct, frozen=True, kw_only=True):
     title: str
     description: str
     priority: int
-    due_at: datetime | None
+    due_at: Moment | None
     tags: list[str]
 
 
@@ -41,7 +44,7 @@ class TaskUpdated(Struct, frozen=True, kw_only=True):
     title: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     priority: int | UnsetType = UNSET
-    due_at: datetime | UnsetType | None = UNSET
+    due_at: Moment | UnsetType | None = UNSET
     tags: list[str] | UnsetType = UNSET
     status: Literal["open"] | UnsetType = UNSET
 

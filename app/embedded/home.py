@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import shutil
 import socket
 from contextlib import contextmanager
@@ -106,16 +107,21 @@ class Home:
         except (FileNotFoundError, ValueError):
             port = 0
         if not port or port_problem("127.0.0.1", port):
-            port = free_port()
+            others = {other.read_text(encoding="ascii") for other in self.path.glob("*.port") if other != file}
+            while str(port := free_port()) in others:
+                pass
             file.write_text(str(port), encoding="ascii")
         return port
 
 
 def free_port() -> int:
-    """Give a loopback TCP port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Give a loopback TCP port that nothing uses at this moment.
+
+    It is below the ports that systems give to outgoing connections: while a server restarts, one of its
+    clients, dialling again and again, could otherwise be given the server's own port and keep it.
+    """
+    ports = range(20_000, 32_768)
+    return next(port for port in random.sample(ports, len(ports)) if not port_problem("127.0.0.1", port))
 
 
 def port_problem(host: str, port: int) -> str | None:

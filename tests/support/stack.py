@@ -94,8 +94,19 @@ class Stack:
 
     async def _start(self, *children: Child) -> None:
         deadline = self._loop.time() + START_SECONDS
-        await asyncio.gather(*(child.start() for child in children))
-        await asyncio.gather(*(child.until_ready(deadline) for child in children))
+        await asyncio.gather(*(self._start_one(child, deadline) for child in children))
+
+    async def _start_one(self, child: Child, deadline: float) -> None:
+        await child.start()
+        ready = asyncio.create_task(child.until_ready(deadline))
+        ended = asyncio.create_task(child.until_ended())
+        await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
+        failed = ended.done()
+        ended.cancel()
+        if failed:
+            ready.cancel()
+            raise AssertionError(f"{child.name} ended: {child.log.read_text()[-2000:]}")
+        await ready
 
     async def _stop(self, *children: Child) -> None:
         await asyncio.gather(*(child.stop(STOP_SECONDS) for child in children))

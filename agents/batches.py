@@ -1,7 +1,8 @@
-"""What all agents have in common: batches of one partition, in order, each tried until it is done.
+"""What all agents have in common: batches of one partition, in order, each once, each tried until it is done.
 
-Faust takes an event whose agent raised for done, and so a batch is tried until it succeeds. There is no bound to the
-tries: the batch can be given to nobody else, and the lag that grows meanwhile is what alerts watch.
+Faust takes an event whose agent raised for done, and acknowledges a batch whose agent was cancelled in the middle, at a
+rebalance say. So an agent here never raises, and Faust's offsets are only a hint: what counts is the position that a
+follower keeps beside its work. A batch that begins after it leaves a hole, which is read again from the log.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import defaultdict
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app.domain.errors import Unavailable
 from app.log.port import Batch
@@ -21,42 +23,93 @@ if TYPE_CHECKING:
 
     import faust
 
+    from agents.durable_table import DurableTable
+    from app.log.port import Log
+
 logger = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 5.0
-"""Seconds between two tries, at most."""
+"""Seconds between two tries, at most. There is no bound to the tries: the batch can be given to nobody else, and the
+lag that grows meanwhile is what alerts watch."""
 
 
-def add_batch_agent(
-    stream_app: faust.App,
-    events: faust.TopicT,
-    name: str,
-    *,
-    size: int,
-    within: float,
-    work: Callable[[Batch], Awaitable[None]],
-) -> None:
-    """Let the worker do some work for batches of at most `size` records, which wait `within` seconds for more."""
+class Follower(Protocol):
+    """Something that follows the log, and remembers how far it has come."""
 
-    @stream_app.agent(events, name=name, isolated_partitions=True)
+    @property
+    def name(self) -> str:
+        """Name of its agent."""
+
+    async def position(self, partition: int) -> int:
+        """Give the first offset of a partition that it has not worked on."""
+
+    async def apply(self, batch: Batch) -> None:
+        """Work on a batch exactly where the position is: on what is missing before it, not on what was done already."""
+
+
+class TableFollower:
+    """Follows the log with durable tables; the position of a partition is kept under the key `partition:`."""
+
+    def __init__(self, name: str, log: Log, table: DurableTable, work: Callable[[Batch], Awaitable[None]]) -> None:
+        """Take the table whose position counts, and the work, which ends with `finish`."""
+        self.name = name
+        self._log = log
+        self._table = table
+        self._work = work
+        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def position(self, partition: int) -> int:
+        """See Follower."""
+        return int(self._table.get(position_key(partition)) or 0)
+
+    async def apply(self, batch: Batch) -> None:
+        """See Follower."""
+        partition, first = batch.partition, batch.records[0].offset
+        async with self._locks[partition]:
+            position = await self.position(partition)
+            if first > position:
+                logger.warning("filling a hole from the log", extra={"agent": self.name, "partition": partition})
+                async for missing in self._log.read(partition, position, first):
+                    await self._work(missing)
+                    metrics.HOLES_FILLED.labels(self.name).inc(len(missing.records))
+            records = [record for record in batch.records if record.offset >= position]
+            if records:
+                await self._work(Batch(partition, records))
+
+
+def position_key(partition: int) -> bytes:
+    """Give the key that holds a partition's position; no task has such a key."""
+    return b"%d:" % partition
+
+
+async def finish(table: DurableTable, batch: Batch) -> None:
+    """Send a batch's changes of the table that holds the position, and the new position behind them."""
+    table[position_key(batch.partition)] = batch.records[-1].offset + 1
+    await table.flush(batch.partition)
+
+
+def add_agent(stream_app: faust.App, events: faust.TopicT, follower: Follower, *, size: int, within: float) -> None:
+    """Let the worker follow, in batches of at most `size` records, which wait `within` seconds for more."""
+
+    @stream_app.agent(events, name=follower.name, isolated_partitions=True)
     async def agent(stream: Any) -> None:
         async for taken in stream.take_events(size, within=within):
             messages = [event.message for event in taken]
-            await until_done(name, Batch(messages[0].partition, messages), work)
+            await until_done(follower, Batch(messages[0].partition, messages))
 
 
-async def until_done(agent: str, batch: Batch, work: Callable[[Batch], Awaitable[None]]) -> None:
+async def until_done(follower: Follower, batch: Batch) -> None:
     """Work on one batch, again and again while something that it needs is away."""
-    where = {"agent": agent, "partition": batch.partition}
+    where = {"agent": follower.name, "partition": batch.partition}
     for attempt in count():
         try:
-            await work(batch)
+            await follower.apply(batch)
         except Unavailable as error:
             logger.warning("a batch waits", extra=where | {"reason": error.detail})
         except Exception:
             logger.exception("a batch failed", extra=where)
         else:
             return
-        metrics.BATCH_RETRIES.labels(agent).inc()
+        metrics.BATCH_RETRIES.labels(follower.name).inc()
         longest = min(LONGEST_BACKOFF, 0.1 * 2 ** min(attempt, 10))
         await asyncio.sleep(random.uniform(0.5, 1) * longest)  # noqa: S311 - jitter, not a secret

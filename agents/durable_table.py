@@ -25,7 +25,7 @@ SEND_TIMEOUT = 30.0
 class DurableTable(faust.Table[Any, Any]):
     """A table whose changes leave on `flush`, the last one of a key only.
 
-    A key tells its partition: a task's key has that of the task's records, any other is `partition:…`, so that
+    A key tells its partition: `partition:…`, or else a task's key, which has the partition of the task's records. So
     the streams of different partitions never write one another's keys.
     """
 
@@ -44,10 +44,10 @@ class DurableTable(faust.Table[Any, Any]):
 
     def partition_for_key(self, key: Any) -> int:
         """Give the partition of the changelog that holds a key."""
-        if isinstance(key, bytes):
-            return partition_of(key, self.app.conf.topic_partitions)
         name = key[0] if isinstance(key, tuple) else key  # a windowed table's key is (key, window)
-        return int(name.partition(":")[0])
+        text = name.encode() if isinstance(name, str) else name
+        prefix, colon, _ = text.partition(b":")
+        return int(prefix) if colon else partition_of(text, self.app.conf.topic_partitions)
 
     def add(self, key: str, amount: int, time: float) -> None:
         """Add to a windowed key, in the window of a time in seconds since 1970."""

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from agents.batches import add_batch_agent
+from agents.batches import TableFollower, finish
 from agents.durable_table import durable_table
 from app.domain.envelope import Event, decode
 from app.domain.task import TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from agents.durable_table import DurableTable
     from app.domain.task import Change
-    from app.log.port import Batch
+    from app.log.port import Batch, Log
 
 BATCH = 1000
 """Most records that are counted at once."""
@@ -43,21 +43,25 @@ class InsightTables(NamedTuple):
     tasks: DurableTable
     """Task to its [version, status]."""
     counts: DurableTable
-    """`partition:` to its {status: tasks, "next_offset": first record not counted}."""
+    """`partition:` to its {status: tasks, "next_offset": first record that is not counted}."""
     rates: DurableTable
     """`partition:type` to the number of events of a minute, by the time of the event."""
 
 
-def add_insight_agent(stream_app: faust.App, events: faust.TopicT) -> InsightTables:
-    """Let the worker count."""
+def insight_tables(stream_app: faust.App) -> InsightTables:
+    """Declare the tables."""
     tables = InsightTables(
         tasks=durable_table(stream_app, INSIGHT_TASKS_TABLE, list, key_type=bytes),
         counts=durable_table(stream_app, INSIGHT_COUNTS_TABLE, dict),
         rates=durable_table(stream_app, INSIGHT_RATES_TABLE, int),
     )
     tables.rates.tumbling(MINUTE, expires=KEPT)
-    add_batch_agent(stream_app, events, "insight", size=BATCH, within=WITHIN, work=partial(count, tables=tables))
     return tables
+
+
+def counter(log: Log, tables: InsightTables) -> TableFollower:
+    """Make the follower that counts."""
+    return TableFollower("insight", log, tables.tasks, partial(count, tables=tables))
 
 
 async def count(batch: Batch, tables: InsightTables) -> None:
@@ -86,7 +90,7 @@ async def count(batch: Batch, tables: InsightTables) -> None:
     await tables.counts.flush(partition)
     for key, value in latest.items():
         tables.tasks[key] = value
-    await tables.tasks.flush(partition)
+    await finish(tables.tasks, batch)
 
 
 def status_after(status: str | None, change: Change) -> str | None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agents.batches import add_batch_agent
-
 if TYPE_CHECKING:
-    import faust
-
     from projections.engine import Engine
+    from projections.read_model import PostgresReadModel
 
 BATCH = 1000
 """Most records of one transaction."""
@@ -17,6 +14,16 @@ WITHIN = 0.02
 """Seconds that a batch waits for more records; half of it, on average, is how much later a change can be seen."""
 
 
-def add_project_agent(stream_app: faust.App, events: faust.TopicT, engine: Engine) -> None:
-    """Let the worker project."""
-    add_batch_agent(stream_app, events, "project", size=BATCH, within=WITHIN, work=engine.apply)
+class Project:
+    """The engine as a follower of the log; its positions are in Postgres."""
+
+    name = "project"
+
+    def __init__(self, engine: Engine, read_model: PostgresReadModel) -> None:
+        """Take the engine, and what tells its positions."""
+        self.apply = engine.apply
+        self._read_model = read_model
+
+    async def position(self, partition: int) -> int:
+        """See Follower. Raises DatabaseUnavailable."""
+        return (await self._read_model.positions())[partition]

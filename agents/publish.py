@@ -9,7 +9,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agents.batches import add_batch_agent
+from agents.batches import TableFollower, finish
 from agents.durable_table import durable_table
 from app.domain.envelope import CONTENT_TYPE, Event, decode
 from app.log.topics import PUBLISHED_TABLE
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import faust
 
     from agents.durable_table import DurableTable
-    from app.log.port import Batch
+    from app.log.port import Batch, Log
 
 BATCH = 500
 """Most records that are sent before the table remembers them."""
@@ -30,11 +30,10 @@ SEND_TIMEOUT = 30.0
 _HEADERS = {"content-type": CONTENT_TYPE.encode()}
 
 
-def add_publish_agent(stream_app: faust.App, events: faust.TopicT, topic_prefix: str) -> None:
-    """Let the worker publish; its table holds the last published version of each task."""
+def publisher(stream_app: faust.App, log: Log, topic_prefix: str) -> TableFollower:
+    """Make the follower that publishes; its table holds the last published version of each task."""
     published = durable_table(stream_app, PUBLISHED_TABLE, int, key_type=bytes)
-    work = partial(forward, published=published, topic_prefix=topic_prefix)
-    add_batch_agent(stream_app, events, "publish", size=BATCH, within=WITHIN, work=work)
+    return TableFollower("publish", log, published, partial(forward, published=published, topic_prefix=topic_prefix))
 
 
 async def forward(batch: Batch, published: DurableTable, topic_prefix: str) -> None:
@@ -56,4 +55,4 @@ async def forward(batch: Batch, published: DurableTable, topic_prefix: str) -> N
         await asyncio.gather(*sent)
     for key, version in latest.items():
         published[key] = version
-    await published.flush(batch.partition)
+    await finish(published, batch)

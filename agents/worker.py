@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import faust
 from yarl import URL
 
+from agents import insight as insight_agent
+from agents import project as project_agent
+from agents import publish as publish_agent
+from agents.batches import add_agent
 from agents.drain import LeanTransport
-from agents.insight import add_insight_agent
+from agents.insight import counter, insight_tables
 from agents.pages import add_pages
-from agents.project import add_project_agent
-from agents.publish import add_publish_agent
+from agents.project import Project
+from agents.publish import publisher
 from app.domain.errors import Unavailable
 from app.log.kafka import KafkaLog
 from app.log.topics import EVENTS, WORKER_GROUP
@@ -22,6 +27,9 @@ from projections.engine import Engine
 from projections.read_model import PostgresReadModel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.batches import Follower
     from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -88,29 +96,37 @@ def build_worker(settings: Settings, scratch: str) -> WorkerApp:
     events = stream_app.topic(
         settings.topic_prefix + EVENTS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )
-    add_project_agent(stream_app, events, stream_app.engine)
-    add_publish_agent(stream_app, events, settings.topic_prefix)
-    add_pages(stream_app, events, add_insight_agent(stream_app, events))
-    stream_app.task(_watch_for_holes(stream_app, events))
+    tables = insight_tables(stream_app)
+    project = Project(stream_app.engine, stream_app.read_model)
+    publish = publisher(stream_app, stream_app.ledger_log, settings.topic_prefix)
+    insight = counter(stream_app.ledger_log, tables)
+    add_agent(stream_app, events, project, size=project_agent.BATCH, within=project_agent.WITHIN)
+    add_agent(stream_app, events, publish, size=publish_agent.BATCH, within=publish_agent.WITHIN)
+    add_agent(stream_app, events, insight, size=insight_agent.BATCH, within=insight_agent.WITHIN)
+    add_pages(stream_app, events, tables)
+    stream_app.task(partial(watch_for_holes, stream_app, events, (project, publish, insight)))
     return stream_app
 
 
-def _watch_for_holes(stream_app: WorkerApp, events: faust.TopicT) -> Any:
-    async def watch_for_holes() -> None:
-        """Fill what no batch will ever reveal: records that Faust has committed and no newer one follows."""
-        before: dict[int, int] = {}
-        while not stream_app.should_stop:
-            await stream_app.sleep(STUCK_CHECK)
-            try:
-                positions, ends = await stream_app.read_model.positions(), await stream_app.ledger_log.ends()
-                for tp in list(stream_app.consumer.assignment()):
-                    if tp.topic != events.get_topic_name():
-                        continue
-                    at = positions[tp.partition]
-                    if at == before.get(tp.partition) and at < ends[tp.partition]:
-                        await stream_app.engine.fill(tp.partition, at, ends[tp.partition])
-                before = dict(positions)
-            except Unavailable as error:
-                logger.warning("cannot look for holes", extra={"reason": error.detail})
+async def watch_for_holes(stream_app: WorkerApp, events: faust.TopicT, followers: Sequence[Follower]) -> None:
+    """Fill what no batch will ever reveal: records that Faust has committed and that no newer one follows."""
+    before: dict[tuple[str, int], int] = {}
+    while not stream_app.should_stop:
+        await stream_app.sleep(STUCK_CHECK)
+        assigned = [tp.partition for tp in stream_app.consumer.assignment() if tp.topic == events.get_topic_name()]
+        try:
+            ends = await stream_app.ledger_log.ends()
+            for follower in followers:
+                for partition in assigned:
+                    at = await follower.position(partition)
+                    if at < ends[partition] and at == before.get((follower.name, partition)):
+                        await _fill(stream_app, follower, partition, at, ends[partition])
+                    before[follower.name, partition] = at
+        except Unavailable as error:
+            logger.warning("cannot look for holes", extra={"reason": error.detail})
 
-    return watch_for_holes
+
+async def _fill(stream_app: WorkerApp, follower: Follower, partition: int, start: int, stop: int) -> None:
+    logger.warning("a partition stands still", extra={"agent": follower.name, "partition": partition, "at": start})
+    async for batch in stream_app.ledger_log.read(partition, start, stop):
+        await follower.apply(batch)

@@ -108,14 +108,10 @@ class Engine:
             await self._apply(batch)
         except Hole as hole:
             logger.warning("filling a hole from the log", extra={"partition": batch.partition, "hole": str(hole)})
-            await self.fill(batch.partition, hole.start, hole.stop)
+            async for missing in self._log.read(batch.partition, hole.start, hole.stop):
+                await self._apply(missing)
+                metrics.HOLES_FILLED.labels("project").inc(len(missing.records))
             await self._apply(batch)
-
-    async def fill(self, partition: int, start: int, stop: int) -> None:
-        """Apply the records of one partition with start <= offset < stop from the log. Raises as `apply` does."""
-        async for missing in self._log.read(partition, start, stop):
-            await self._apply(missing)
-            metrics.HOLES_FILLED.inc(len(missing.records))
 
     async def _apply(self, batch: Batch) -> None:
         """Commit a batch, and where the database refuses it, its halves, down to the record that is to blame."""

@@ -26,6 +26,6 @@ PROJECTION_BATCH_SECONDS = Histogram(
 )
 BATCH_RETRIES = Counter("taskledger_batch_retries", "Batches that failed and were tried again, by agent.", ["agent"])
 HOLES_FILLED = Counter(
-    "taskledger_projection_holes_filled", "Records read again from the log because Faust had skipped them."
+    "taskledger_holes_filled", "Records read again from the log because Faust had skipped them.", ["agent"]
 )
 PUBLISHED_EVENTS = Counter("taskledger_published_events", "Events forwarded to the typed topics.", ["type"])

@@ -40,7 +40,7 @@ def add_pages(stream_app: WorkerApp, events: faust.TopicT, tables: InsightTables
     @stream_app.page("/metrics")
     async def metrics(page: Any, request: Any) -> Any:
         del request
-        return page.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+        return page.bytes(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     @stream_app.page("/insight/own")
     async def own_insight(page: Any, request: Any) -> Any:

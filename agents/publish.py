@@ -6,6 +6,7 @@ At least once: a crash between sending and remembering sends again, with the sam
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ async def forward(batch: Batch, published: DurableTable, topic_prefix: str) -> N
     producer = published.app.producer
     latest: dict[bytes, int] = {}
     sent = []
+    types: Counter[str] = Counter()
     for record in batch.records:
         key, event = record.key or b"", decode(record.key, record.value)
         last = latest.get(key) or published.get(key) or 0
@@ -50,9 +52,11 @@ async def forward(batch: Batch, published: DurableTable, topic_prefix: str) -> N
         if isinstance(event, Event):
             topic = topic_prefix + event.type
             sent.append(await producer.send(topic, key, record.value, batch.partition, None, _HEADERS))
-            metrics.PUBLISHED_EVENTS.labels(event.type).inc()
+            types[event.type] += 1
     async with asyncio.timeout(SEND_TIMEOUT):
         await asyncio.gather(*sent)
+    for kind, events in types.items():
+        metrics.PUBLISHED_EVENTS.labels(kind).inc(events)
     for key, version in latest.items():
         published[key] = version
     await finish(published, batch)

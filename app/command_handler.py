@@ -98,7 +98,6 @@ class CommandHandler:
             raise OverlayFull
         fresh = request.task_id is None and request.key is None
         task_id = request.task_id or (request.key.command_id if request.key else time_ordered_id())
-        sending = False
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -109,9 +108,7 @@ class CommandHandler:
                     change = await self._decide(entry, request, first=attempt == 0)
                     if isinstance(change, Outcome):
                         return change
-                    sending = True
                     fate = await self._overlay.append(entry, _event(entry, request, change))
-                    sending = False
                     if fate.verdict is Verdict.ACCEPTED:
                         return _outcome(entry, fate.state, fate.offset + 1)
                     if fate.verdict is not Verdict.VOID:
@@ -119,8 +116,6 @@ class CommandHandler:
                     metrics.LOST_RACES.inc()
                     await asyncio.sleep(_backoff(attempt))
         except TimeoutError:
-            if sending:
-                raise OutcomeUnknown from None
             raise Unavailable from None
         raise Contended
 

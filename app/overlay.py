@@ -18,7 +18,7 @@ from app.domain.envelope import Event, decode, encode, encode_key
 from app.domain.errors import DatabaseUnavailable, LogUnavailable, OutcomeUnknown
 from app.domain.history import EMPTY, Verdict, read
 from app.log.port import partition_of
-from app.overlay_entry import RECORD_BYTES, Entry
+from app.overlay_entry import PENDING_FACTOR, RECORD_BYTES, Entry
 from app.progress import Progress
 from app.read_model import Receipt
 from app.telemetry import metrics
@@ -148,12 +148,13 @@ class Overlay:
             if entry is None:
                 entry = self._entries[task_id] = Entry(task_id, batch.partition)
             self._settled.pop(task_id, None)
-            size = RECORD_BYTES + len(record.value or b"")
+            pending = entry.history is None
+            size = RECORD_BYTES + (PENDING_FACTOR * len(record.value or b"") if pending else 0)
             command_id = event.command_id if isinstance(event, Event) and event.command_hash else None
             window.append(_Window(record.offset, entry, size, command_id))
             entry.untrimmed += 1
             self._bytes += size
-            if entry.history is None:
+            if pending:
                 entry.pending.append((record.offset, event))
                 verdict = Verdict.ACCEPTED if isinstance(event, Event) else Verdict.POISON
             else:
@@ -296,17 +297,24 @@ class Overlay:
     async def append(self, entry: Entry, event: Event) -> Fate:
         """Append an event of a task that the caller holds, and read its fate from the log.
 
-        Raises LogUnavailable where it was certainly not appended. The caller sets the deadline; once it has
-        passed, the record may still come to be in the log.
+        The caller sets the deadline. Raises LogUnavailable where the record was certainly not appended, also when the
+        deadline passes before it was sent, and OutcomeUnknown when it passes later: the record may still get there.
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
         fate: asyncio.Future[Fate] = loop.create_future()
         self._fates[event.id] = fate
+        appending = self._log.append(entry.partition, encode_key(event.task_id), encode(event), event.traceparent)
         try:
-            with suppress(OutcomeUnknown):  # the record itself will tell, if it comes back
-                await self._log.append(entry.partition, encode_key(event.task_id), encode(event), event.traceparent)
-            return await fate
+            if appending.done() and isinstance(appending.exception(), LogUnavailable):
+                raise LogUnavailable
+            result = await fate
+        except asyncio.CancelledError:
+            if appending.sent:
+                raise OutcomeUnknown from None
+            appending.cancel()
+            raise LogUnavailable from None
         finally:
             del self._fates[event.id]
-            metrics.READ_BACK_SECONDS.observe(loop.time() - begun)
+        metrics.READ_BACK_SECONDS.observe(loop.time() - begun)
+        return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ class Progress:
 
     def advance(self, partition: int, offset: int) -> None:
         """Move a partition on to its next offset and wake those who waited for it."""
-        self.position[partition] = offset
+        self.position[partition] = max(offset, self.position.get(partition, 0))
         waiting = self._waiting.get(partition)
         while waiting and waiting[0][0] <= offset:
             future = heapq.heappop(waiting)[2]
@@ -39,6 +40,13 @@ class Progress:
         for partition, offset in position.items():
             if self.position.get(partition, 0) >= offset:
                 continue
-            future = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting.setdefault(partition, []), (offset, next(self._order), future))
-            await future
+            waiter = (offset, next(self._order), asyncio.get_running_loop().create_future())
+            waiting = self._waiting.setdefault(partition, [])
+            heapq.heappush(waiting, waiter)
+            try:
+                await waiter[2]
+            except asyncio.CancelledError:
+                with suppress(ValueError):  # it was woken and gave up in the same turn
+                    waiting.remove(waiter)
+                    heapq.heapify(waiting)
+                raise

@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Partitions of the log, fixed for life; by default 12, and 4 in the embedded broker."""
     replication: Positive | None = None
     """Replicas of every topic; by default 3, and 1 in the embedded broker."""
-    overlay_bytes: Positive = 64 * 1024 * 1024
+    overlay_bytes: Positive = 128 * 1024 * 1024
     """Most bytes of recent events and task states that a web process keeps in memory."""
     command_timeout: Seconds = 10.0
     """Seconds that a command may take before its outcome is called unknown."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -215,5 +216,5 @@ async def _bury(connection: Connection, dead_letters: list[DeadLetter]) -> None:
 
 def _count(judged: Judged, seconds: float) -> None:
     metrics.PROJECTION_BATCH_SECONDS.observe(seconds)
-    for verdict in judged.verdicts:
-        metrics.PROJECTED_EVENTS.labels(verdict.value).inc()
+    for verdict, records in Counter(judged.verdicts).items():
+        metrics.PROJECTED_EVENTS.labels(verdict.value).inc(records)

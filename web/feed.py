@@ -6,11 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID
 
-import msgspec
-
-from app.log.port import position_text
 from app.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -26,18 +22,11 @@ QUEUE = 1_000
 
 
 class Change(NamedTuple):
-    """One change on its way to clients; `after` is the position that includes it."""
+    """One change on its way to clients."""
 
     partition: int
     offset: int
-    after: str
-    data: bytes
-
-
-class _Hint(msgspec.Struct, frozen=True):
-    id: UUID
-    version: int
-    type: str
+    event: Event
 
 
 class Feed:
@@ -53,17 +42,13 @@ class Feed:
         self._window: deque[Change] = deque(maxlen=WINDOW)
         self._floor: dict[int, int] = {}
         """For every partition the first offset that the window still covers."""
-        self._position: dict[int, int] = {}
         self._queues: set[asyncio.Queue[Change | None]] = set()
         overlay.listeners.add(self._on_event)
 
     def _on_event(self, partition: int, offset: int, event: Event) -> None:
-        if not self._position:
+        if not self._window:
             self._floor = dict(self._overlay.tail.position)
-            self._position = dict(self._floor)
-        self._position[partition] = offset + 1
-        hint = _Hint(event.task_id, event.version, event.type)
-        change = Change(partition, offset, position_text(self._position), msgspec.json.encode(hint))
+        change = Change(partition, offset, event)
         if len(self._window) == WINDOW:
             oldest = self._window[0]
             self._floor[oldest.partition] = oldest.offset + 1
@@ -75,9 +60,9 @@ class Feed:
             else:
                 queue.put_nowait(change)
 
-    def position(self) -> str:
+    def position(self) -> dict[int, int]:
         """Give the position that a stream which begins now begins at."""
-        return position_text(self._position or self._overlay.tail.position)
+        return dict(self._overlay.tail.position)
 
     def since(self, position: Mapping[int, int]) -> list[Change] | None:
         """Give the changes after a position, or None where some of them are no longer known."""

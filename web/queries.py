@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
+from app.domain.commands import Tag
 from app.domain.errors import (
     FieldProblem,
     LogUnavailable,
@@ -90,7 +91,7 @@ async def list_(request: web.Request) -> web.Response:
             service.database,
             await service.read_model.schemas(),
             status=status,
-            tag=query.get("tag"),
+            tag=_tag(query),
             limit=_limit(query),
             cursor=query.get("cursor"),
         )
@@ -148,6 +149,14 @@ def _query(request: web.Request, known: Collection[str]) -> Mapping[str, str]:
         names = ", ".join(sorted(known))
         raise ValidationError([FieldProblem(name, f"is not a parameter here; there are: {names}") for name in unknown])
     return request.query
+
+
+def _tag(query: Mapping[str, str]) -> str | None:
+    """Give the wanted tag; one that no task can have is refused, since PostgreSQL cannot even look for some."""
+    try:
+        return msgspec.convert(query.get("tag"), Tag | None)
+    except msgspec.ValidationError:
+        raise ValidationError([FieldProblem("tag", "must be a tag: 1 to 50 characters, no blanks around it")]) from None
 
 
 def _limit(query: Mapping[str, str]) -> int:

@@ -5,6 +5,7 @@ Everything here is pure: the clock and the ids come in as data.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -191,14 +192,19 @@ def _update(task: Task, patch: UpdateTask) -> TaskUpdated | None:
     return TaskUpdated(**changed) if changed else None  # type: ignore[arg-type]
 
 
+_FIRST_TIME = datetime.min.replace(tzinfo=UTC)
+_LAST_TIME = datetime.max.replace(tzinfo=UTC)
+"""Both excluded: PostgreSQL drivers write the first and the last time of Python's calendar as infinities."""
+
+
 def _utc(time: datetime | None) -> datetime | None:
     if time is None:
         return None
-    try:
-        return time.astimezone(UTC)
-    except OverflowError:
-        problem = FieldProblem("due_at", "must be a time between the years 1 and 9999 in UTC")
-        raise ValidationError([problem]) from None
+    with suppress(OverflowError):
+        utc = time.astimezone(UTC)
+        if _FIRST_TIME < utc < _LAST_TIME:
+            return utc
+    raise ValidationError([FieldProblem("due_at", "must be a time between the years 1 and 9999 in UTC")])
 
 
 def _unique(tags: list[str]) -> list[str]:

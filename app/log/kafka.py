@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import (
     ConsumerStoppedError,
-    KafkaConnectionError,
     KafkaError,
-    KafkaTimeoutError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
 
-from app.domain.envelope import CONTENT_TYPE
-from app.domain.errors import LogUnavailable, OutcomeUnknown
+from app.domain.errors import LogUnavailable
 from app.log.port import Batch, LogTruncated
+from app.log.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
     from types import TracebackType
+
+    from app.log.port import Appending
 
 START_TIMEOUT = 30.0
 """Seconds that the brokers may take to answer before the process gives up starting."""
@@ -30,9 +30,6 @@ END_TIMEOUT = 3.0
 """Seconds that the brokers may take to tell where the log ends."""
 READ_TIMEOUT = 30.0
 """Seconds without a single record after which a bounded read gives up."""
-LINGER_MS = 1
-"""Milliseconds that an append waits for company. Requests that arrive together share a batch anyway, because one
-batch per partition is on its way at a time; this only adds those of the same turn of the event loop."""
 FETCH_BYTES = 4 * 1024 * 1024
 
 
@@ -50,14 +47,14 @@ class KafkaLog:
         self._topic = topic
         self._all = [TopicPartition(topic, partition) for partition in range(partitions)]
         self._stack = AsyncExitStack()
-        self._renewing = asyncio.Lock()
+        self._writer = Writer(servers, topic, partitions)
 
     async def __aenter__(self) -> Self:
         """Connect. Raises LogUnavailable."""
         try:
             async with asyncio.timeout(START_TIMEOUT):
-                self._producer = await self._start_producer()
-                self._stack.push_async_callback(self._stop_producer)
+                await self._writer.start()
+                self._stack.push_async_callback(self._writer.stop)
                 self._ends = await self._stack.enter_async_context(self._consumer())
         except (KafkaError, TimeoutError) as error:
             raise LogUnavailable(f"Kafka at {self._servers} does not answer: {error!r}") from error
@@ -69,26 +66,9 @@ class KafkaLog:
         """Flush what was appended and disconnect."""
         await self._stack.aclose()
 
-    async def _stop_producer(self) -> None:
-        with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(self._producer.stop(), timeout=END_TIMEOUT)
-
-    async def append(self, partition: int, key: bytes, value: bytes, traceparent: str | None) -> None:
+    def append(self, partition: int, key: bytes, value: bytes, traceparent: str | None) -> Appending:
         """See Log."""
-        headers = [("content-type", CONTENT_TYPE.encode())]
-        if traceparent:
-            headers.append(("traceparent", traceparent.encode()))
-        producer = self._producer
-        try:
-            sent = await producer.send(self._topic, value, key, partition, headers=headers)
-        except KafkaError as error:
-            await self._renew_producer(producer, error)
-            raise LogUnavailable from error
-        try:
-            await sent
-        except KafkaError as error:
-            await self._renew_producer(producer, error)
-            raise OutcomeUnknown from error
+        return self._writer.append(partition, key, value, traceparent)
 
     async def ends(self) -> Mapping[int, int]:
         """See Log."""
@@ -137,28 +117,6 @@ class KafkaLog:
                     if batch.records[-1].offset >= stop - 1:
                         return
 
-    async def _start_producer(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers, acks="all", enable_idempotence=True, linger_ms=LINGER_MS
-        )
-        await producer.start()
-        return producer
-
-    async def _renew_producer(self, failed: AIOKafkaProducer, error: KafkaError) -> None:
-        """Replace a producer that failed for good, once.
-
-        A producer whose sequence of batches has a hole stays broken for ever. What it had accepted may reach the
-        log late or twice; the first record of a version wins either way.
-        """
-        async with self._renewing:
-            if self._producer is not failed or _passes(error):
-                return
-            with suppress(KafkaError, TimeoutError):
-                self._producer = await asyncio.wait_for(self._start_producer(), timeout=END_TIMEOUT)
-        if self._producer is not failed:
-            with suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(failed.stop(), timeout=END_TIMEOUT)
-
     @asynccontextmanager
     async def _consumer(self) -> AsyncGenerator[AIOKafkaConsumer]:
         consumer = AIOKafkaConsumer(
@@ -175,10 +133,6 @@ class KafkaLog:
             raise LogUnavailable from error
         finally:
             await consumer.stop()
-
-
-def _passes(error: KafkaError) -> bool:
-    return error.retriable or isinstance(error, KafkaTimeoutError | KafkaConnectionError)
 
 
 async def _fetch(consumer: AIOKafkaConsumer, timeout_ms: int) -> list[Batch]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from app.domain.errors import LogUnavailable, OutcomeUnknown
-from app.log.port import Batch, LogTruncated
+from app.domain.errors import LogUnavailable
+from app.log.port import Appending, Batch, LogTruncated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -29,27 +29,30 @@ class MemoryLog:
         """Start empty."""
         self.partitions = partitions
         self.down = False
-        """While true, every call is refused."""
+        """While true, nothing is appended and every question is refused."""
         self.lose_acknowledgements = False
         """While true, appends happen but their callers do not hear of it."""
         self._records: list[list[MemoryRecord]] = [[] for _ in range(partitions)]
         self._first = [0] * partitions
-        self._grown = asyncio.Condition()
+        self._grown = asyncio.Event()
 
-    async def append(self, partition: int, key: bytes, value: bytes, traceparent: str | None) -> None:
-        """See Log."""
+    def append(self, partition: int, key: bytes, value: bytes, traceparent: str | None) -> Appending:
+        """See Log; while down, the record waits to be sent, and never is."""
         del traceparent
-        self._refuse_while_down()
-        await self.put(partition, key, value)
-        if self.lose_acknowledgements:
-            raise OutcomeUnknown
+        appending = Appending()
+        if not self.down:
+            appending.sent = True
+            self.put(partition, key, value)
+            if not self.lose_acknowledgements:
+                appending.set_result(None)
+        return appending
 
-    async def put(self, partition: int, key: bytes | None, value: bytes | None) -> None:
+    def put(self, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Append anything at all, as a broken producer could."""
         records = self._records[partition]
         records.append(MemoryRecord(len(records), key, value))
-        async with self._grown:
-            self._grown.notify_all()
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
 
     async def ends(self) -> Mapping[int, int]:
         """See Log."""
@@ -65,8 +68,8 @@ class MemoryLog:
         """See Log."""
         position = dict(start)
         while True:
-            async with self._grown:
-                await self._grown.wait_for(lambda: any(len(self._records[p]) > o for p, o in position.items()))
+            if not any(len(self._records[partition]) > offset for partition, offset in position.items()):
+                await self._grown.wait()
             for partition, offset in position.items():
                 records = self._slice(partition, offset, len(self._records[partition]))
                 if records:

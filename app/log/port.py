@@ -6,6 +6,7 @@ contract tests.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ class Batch(NamedTuple):
     records: Sequence[Record]
 
 
+class Appending(asyncio.Future[None]):
+    """A record on its way to the log."""
+
+    sent = False
+    """Whether it has left, and so may be in the log whatever happens."""
+
+
 class Log(Protocol):
     """The append-only topic `task.events`."""
 
@@ -42,10 +50,11 @@ class Log(Protocol):
     def partitions(self) -> int:
         """Number of partitions, fixed for life."""
 
-    async def append(self, partition: int, key: bytes, value: bytes, traceparent: str | None) -> None:
-        """Append a record and return once every in-sync replica has it.
+    def append(self, partition: int, key: bytes, value: bytes, traceparent: str | None) -> Appending:
+        """Append a record; what is returned is done once every in-sync replica has it.
 
-        Raises LogUnavailable where it was certainly not appended, OutcomeUnknown where it may have been.
+        It fails with LogUnavailable where the record was certainly not appended, with OutcomeUnknown where it may have
+        been. Cancelled before it was `sent`, the record never comes to be in the log.
         """
 
     async def ends(self) -> Mapping[int, int]:

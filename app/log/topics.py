@@ -33,8 +33,8 @@ INSIGHT_RATES_TABLE = "insight-rates"
 
 DAY_MS = 24 * 3600 * 1000
 TIMEOUT_MS = 30_000
-COORDINATOR_DELAY = 0.1
-"""Seconds between two questions for the group coordinator of a new cluster."""
+ASK_AGAIN = 0.1
+"""Seconds between two questions for something that the brokers are about to have."""
 
 
 class Topic(Struct, frozen=True):
@@ -81,6 +81,7 @@ async def provision_topics(settings: Settings) -> None:
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:
                     raise ConfigurationError(f"The topic {name} could not be made: {error.description}.")
+        await _see_topics(admin, [topic.name for topic in wanted])
         await _check_log(admin, settings)
         await _find_coordinator(admin, settings.topic_prefix + WORKER_GROUP)
 
@@ -97,12 +98,19 @@ async def _administering(settings: Settings) -> AsyncGenerator[AIOKafkaAdminClie
     try:
         await admin.start()
         yield admin
-    except KafkaError as error:
+    except (KafkaError, TimeoutError) as error:
         raise LogUnavailable(
             f"Kafka at {settings.kafka} cannot be used ({error!r}): check TASKLEDGER_KAFKA and that it is up."
         ) from error
     finally:
         await admin.close()
+
+
+async def _see_topics(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Wait until the brokers tell of all topics, which the controller made a moment before they hear of it."""
+    async with asyncio.timeout(TIMEOUT_MS / 1000):
+        while any(description["error_code"] for description in await admin.describe_topics(names)):
+            await asyncio.sleep(ASK_AGAIN)
 
 
 async def _find_coordinator(admin: AIOKafkaAdminClient, group: str) -> None:
@@ -112,7 +120,7 @@ async def _find_coordinator(admin: AIOKafkaAdminClient, group: str) -> None:
             try:
                 await admin.find_coordinator(group)
             except GroupCoordinatorNotAvailableError:
-                await asyncio.sleep(COORDINATOR_DELAY)
+                await asyncio.sleep(ASK_AGAIN)
             else:
                 return
 

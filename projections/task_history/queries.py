@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from projections.database import Database
 
+_Version = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _QUERY = Query(
     sa.select(
         task_history.c.version, task_history.c.type, task_history.c.time, task_history.c.actor, task_history.c.data
@@ -45,7 +46,7 @@ async def list_history(
 
     `limit` is at least 1. Raises ValueError for a cursor that this function did not give, DatabaseUnavailable.
     """
-    after = decode_cursor(cursor, int) if cursor is not None else 0
+    after = decode_cursor(cursor, _Version) if cursor is not None else 0
     rows = await database.fetch(_QUERY.at(schemas), id=task_id, after=after, limit=limit + 1)
     items = [
         HistoryItem(version, kind, time, actor, msgspec.Raw(data.encode())) for version, kind, time, actor, data in rows

@@ -109,7 +109,9 @@ async def _administering(settings: Settings) -> AsyncGenerator[AIOKafkaAdminClie
 async def _see_topics(admin: AIOKafkaAdminClient, names: list[str]) -> None:
     """Wait until the brokers tell of all topics, which the controller made a moment before they hear of it."""
     async with asyncio.timeout(TIMEOUT_MS / 1000):
-        while any(description["error_code"] for description in await admin.describe_topics(names)):
+        while True:
+            if not any(description["error_code"] for description in await admin.describe_topics(names)):
+                return
             await asyncio.sleep(ASK_AGAIN)
 
 

@@ -44,11 +44,18 @@ async def read_no_body(request: web.Request, kind: type[T]) -> T:
 def decode_body(body: bytes, kind: type[T]) -> T:
     """Decode JSON into a struct. Raises MalformedBody, ValidationError with every bad field."""
     try:
+        return _decode(body, kind)
+    except RecursionError:
+        raise MalformedBody("The body is nested too deeply.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedBody(f"The body is not JSON: {error}.") from error
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
         decoded: T = _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
         raise ValidationError(_problems(body, kind) or [FieldProblem("", str(error))]) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedBody(f"The body is not JSON: {error}.") from error
     return decoded
 
 
@@ -58,8 +65,11 @@ def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
 
 
 def _problems(body: bytes, kind: type[msgspec.Struct]) -> list[FieldProblem]:
-    values = msgspec.json.decode(body)
-    if not isinstance(values, dict):
+    """Name every bad field. Raises DecodeError or UnicodeDecodeError for what breaks behind the first one."""
+    msgspec.json.decode(body, type=msgspec.Raw)
+    try:
+        values = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
         return [FieldProblem("", "the body must be a JSON object")]
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     known = ", ".join(fields) or "none"
@@ -74,7 +84,7 @@ def _problems(body: bytes, kind: type[msgspec.Struct]) -> list[FieldProblem]:
                 problems.append(FieldProblem(name, "is required"))
             continue
         try:
-            msgspec.convert(values[name], field.type)
+            msgspec.json.decode(values[name], type=field.type)
         except msgspec.ValidationError:
             problems.append(FieldProblem(name, f"must be {_description(kind, name)}"))
     return problems

@@ -24,6 +24,7 @@ NO_VERSION = 0
 """An expectation that no task ever meets: the entity tag is none of ours."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ETAG = re.compile(r'"[\x21\x23-\x7e]*"')
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _fingerprints = msgspec.json.Encoder(order="sorted")
 
@@ -40,7 +41,7 @@ def expected_version(request: web.Request) -> int | None:
     if not _ETAG.fullmatch(text):
         raise BadHeader('If-Match takes one entity tag in double quotes, such as "3", or *.')
     tag = text[1:-1]
-    return int(tag) if tag.isdecimal() and len(tag) < 10 else NO_VERSION  # noqa: PLR2004 - versions are 32 bit
+    return int(tag) if _VERSION.fullmatch(tag) else NO_VERSION
 
 
 def idempotency_key(request: web.Request, actor: str, command: Command, task_id: UUID | None) -> Key | None:

@@ -19,6 +19,7 @@ class Service(NamedTuple):
     url: str
     other_url: str
     worker: Process
+    ledger: Ledger
 
 
 @pytest.fixture(scope="package")
@@ -27,4 +28,4 @@ def service(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         worker = ledger.worker()
         one, other = ledger.web(worker_url=worker.url), ledger.web(worker_url=worker.url)
         worker.until_ready()
-        yield Service(one.until_ready().url, other.until_ready().url, worker)
+        yield Service(one.until_ready().url, other.until_ready().url, worker, ledger)

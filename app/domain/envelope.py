@@ -28,7 +28,7 @@ KINDS = {name: kind for kind, name in TYPES.items()}
 _SCHEMAS = {kind: f"urn:taskledger:{name}:{upcasting.NEWEST[name]}" for kind, name in TYPES.items()}
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An immutable fact about one task.
 
     `command_id` names the command that it answers; `command_hash` is the fingerprint of that
@@ -51,7 +51,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return TYPES[type(self.change)]
 
 
-class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
+class Unreadable(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record that is no event this code knows.
 
     `task_id` is the task that its key names, or None where it names none. `version` is the version that it claims,
@@ -63,7 +63,7 @@ class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class _Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     specversion: str
     id: UUID
     source: str
@@ -80,12 +80,12 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     traceparent: str | None = None
 
 
-class _Claim(msgspec.Struct, frozen=True):
+class _Claim(msgspec.Struct, frozen=True, gc=False):
     subject: UUID
     taskversion: int
 
 
-class _RawEnvelope(_Envelope, frozen=True, kw_only=True):
+class _RawEnvelope(_Envelope, frozen=True, kw_only=True, gc=False):
     data: msgspec.Raw
 
 

@@ -28,7 +28,7 @@ class Verdict(Enum):
     """It happened, but cannot be applied until the poison before it is dealt with."""
 
 
-class History(Struct, frozen=True):
+class History(Struct, frozen=True, gc=False):
     """A task's history as far as it was read.
 
     `version` counts accepted records. It runs ahead of the state's own version only while the task

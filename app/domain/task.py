@@ -29,7 +29,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 """A time with an offset; one without is not understood, since the read models could not hold it."""
 
 
-class TaskCreated(Struct, frozen=True, kw_only=True):
+class TaskCreated(Struct, frozen=True, kw_only=True, gc=False):
     """The task came to be, open, with these contents."""
 
     title: str
@@ -39,7 +39,7 @@ class TaskCreated(Struct, frozen=True, kw_only=True):
     tags: list[str]
 
 
-class TaskUpdated(Struct, frozen=True, kw_only=True):
+class TaskUpdated(Struct, frozen=True, kw_only=True, gc=False):
     """The named contents took these values; `status` is only ever "open": the task was reopened."""
 
     title: str | UnsetType = UNSET
@@ -50,11 +50,11 @@ class TaskUpdated(Struct, frozen=True, kw_only=True):
     status: Literal["open"] | UnsetType = UNSET
 
 
-class TaskCompleted(Struct, frozen=True):
+class TaskCompleted(Struct, frozen=True, gc=False):
     """The task was done."""
 
 
-class TaskDeleted(Struct, frozen=True):
+class TaskDeleted(Struct, frozen=True, gc=False):
     """The task was removed for good."""
 
 
@@ -63,7 +63,7 @@ Change = TaskCreated | TaskUpdated | TaskCompleted | TaskDeleted
 # --- state ----------------------------------------------------------------------------------
 
 
-class Task(Struct, frozen=True, kw_only=True):
+class Task(Struct, frozen=True, kw_only=True, gc=False):
     """A task as clients see it; the fields stand in the order of the API. Times are UTC."""
 
     id: UUID
@@ -79,7 +79,7 @@ class Task(Struct, frozen=True, kw_only=True):
     version: int
 
 
-class DeletedTask(Struct, frozen=True, kw_only=True):
+class DeletedTask(Struct, frozen=True, kw_only=True, gc=False):
     """What is left of a deleted task: that it was, and at which version it ended."""
 
     id: UUID

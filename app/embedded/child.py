@@ -54,6 +54,8 @@ class Program:
     user: int | None = None
     """User and group id to run as; None means those of this process."""
     stop_signal: signal.Signals = signal.SIGTERM
+    niceness: int = 0
+    """How readily it leaves the processor to others, up to 19."""
 
 
 class Child:
@@ -90,6 +92,8 @@ class Child:
                 group=program.user,
                 extra_groups=None if program.user is None else [],
             )
+            if program.niceness:
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, program.niceness)
         except (OSError, subprocess.SubprocessError) as error:
             raise ChildError(f"{self.name} could not be started: {error}.") from error
         self._processes.write(self.name, self._process.pid)

@@ -30,6 +30,8 @@ STOP_ORDER = (("provision",), ("web",), ("worker",), ("kafka", "postgres"))
 SETTLED_SECONDS = 30.0
 QUICK_DEATHS = 5
 FIRST_DELAY_SECONDS = 0.5
+WORKER_NICENESS = 10
+"""On one machine people wait for commands and queries; what the worker makes of them may come a moment later."""
 REFUSED = 2
 """Exit code of a Taskledger process that finds its configuration unusable: starting it again is no use."""
 
@@ -132,7 +134,9 @@ class _Supervisor:
         async def ready() -> bool:
             return await _is_ready(_reachable(self._settings.host), port)
 
-        return Program(name=name, command=self._command(name), environ=self._environ, ready=ready)
+        niceness = WORKER_NICENESS if name == "worker" else 0
+        command = self._command(name)
+        return Program(name=name, command=command, environ=self._environ, ready=ready, niceness=niceness)
 
     def _command(self, name: str) -> list[str]:
         # The home on the command line lets a later start recognise the process as this home's.

@@ -30,7 +30,8 @@ def encode_cursor(key: object) -> str:
 def decode_cursor(text: str, kind: type[K]) -> K:
     """Read what encode_cursor wrote. Raises ValueError for anything else."""
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=kind)
+        json = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(json, type=kind)
     except (msgspec.MsgspecError, binascii.Error, UnicodeError) as error:
         raise ValueError("this cursor was not given by the service") from error
 

@@ -15,7 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 PAUSE = 0.02
 """Seconds between a delivery and the next: meanwhile records gather, and the broker is not asked for each by itself.
 Every question costs it and this process more than the records in the answer. An idle topic knows no pause."""
-YIELD_EVERY = 100
+YIELD_EVERY = 500
 """Records after which other tasks get a turn."""
 
 

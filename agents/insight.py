@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 """Most records that are counted at once."""
-WITHIN = 0.25
-"""Seconds that a batch waits for more records."""
+GATHER = 0.25
+"""Seconds that a batch waits for more records: the fewer batches, the fewer changes of the tables."""
 MINUTE = timedelta(minutes=1)
 KEPT = timedelta(minutes=16)
 """How long the rates of a minute are kept: the 15 that are shown, and the one that is running."""

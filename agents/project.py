@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 """Most records of one transaction."""
-WITHIN = 0.005
-"""Seconds that a batch waits for more records; those that were fetched together come within that."""
+GATHER = 0.0
+"""Seconds that a batch waits for more records; those that were fetched together come together."""
 
 
 class Project:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BATCH = 500
 """Most records that are sent before the table remembers them."""
-WITHIN = 0.005
+GATHER = 0.0
 """Seconds that a batch waits for more records."""
 SEND_TIMEOUT = 30.0
 """Seconds that Kafka may take to acknowledge one batch."""

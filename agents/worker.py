@@ -100,9 +100,9 @@ def build_worker(settings: Settings, scratch: str) -> WorkerApp:
     project = Project(stream_app.engine, stream_app.read_model)
     publish = publisher(stream_app, stream_app.ledger_log, settings.topic_prefix)
     insight = counter(stream_app.ledger_log, tables)
-    add_agent(stream_app, events, project, size=project_agent.BATCH, within=project_agent.WITHIN)
-    add_agent(stream_app, events, publish, size=publish_agent.BATCH, within=publish_agent.WITHIN)
-    add_agent(stream_app, events, insight, size=insight_agent.BATCH, within=insight_agent.WITHIN)
+    add_agent(stream_app, events, project, size=project_agent.BATCH, gather=project_agent.GATHER)
+    add_agent(stream_app, events, publish, size=publish_agent.BATCH, gather=publish_agent.GATHER)
+    add_agent(stream_app, events, insight, size=insight_agent.BATCH, gather=insight_agent.GATHER)
     add_pages(stream_app, events, tables)
     stream_app.task(partial(watch_for_holes, stream_app, events, (project, publish, insight)))
     return stream_app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,7 +29,7 @@ from web.problems import WorkerUnavailable
 from web.service import SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Generator, Mapping
     from uuid import UUID
 
     from app.domain.history import History
@@ -46,12 +46,17 @@ _encoder = msgspec.json.Encoder()
 async def show(request: web.Request) -> web.Response:
     """GET /api/tasks/{id}: the task as of now, including every change that was answered before this request."""
     service = request.app[SERVICE]
-    history = await _read(service, task_id_of(request), wanted_position(request))
+    wanted = wanted_position(request)
+    history = await _read(service, task_id_of(request), wanted)
     if history.parked:
         raise TaskParked
     known = request.headers.get("If-None-Match")
     if isinstance(history.state, Task):
-        headers = {"ETag": f'"{history.version}"', "Cache-Control": "no-cache"}
+        headers = {
+            "ETag": f'"{history.version}"',
+            "Cache-Control": "no-cache",
+            "Consistency-Token": position_text(service.overlay.tail.position | wanted),
+        }
         if known is not None and (known.strip() == "*" or f'"{history.version}"' in known):
             return web.Response(status=304, headers=headers)
         return web.Response(body=_encoder.encode(history.state), content_type="application/json", headers=headers)
@@ -84,19 +89,14 @@ async def list_(request: web.Request) -> web.Response:
     status = query.get("status")
     if status not in {None, "open", "completed"}:
         raise ValidationError([FieldProblem("status", "must be open or completed")])
-    await _wait(service, wanted_position(request))
-    position = dict(service.overlay.applied.position)
-    try:
+    limit, wanted = _limit(query), wanted_position(request)
+    await _wait(service, wanted)
+    position = service.overlay.applied.position | wanted
+    schemas = await service.read_model.schemas()
+    with _cursor_problems():
         page = await list_tasks(
-            service.database,
-            await service.read_model.schemas(),
-            status=status,
-            tag=_tag(query),
-            limit=_limit(query),
-            cursor=query.get("cursor"),
+            service.database, schemas, status=status, tag=query.get("tag"), limit=limit, cursor=query.get("cursor")
         )
-    except ValueError as error:
-        raise ValidationError([FieldProblem("cursor", str(error))]) from error
     return _page_response(page, position)
 
 
@@ -104,22 +104,35 @@ async def history(request: web.Request) -> web.Response:
     """GET /api/tasks/{id}/history."""
     service = request.app[SERVICE]
     query = _query(request, {"limit", "cursor"})
-    task_id = task_id_of(request)
-    await _wait(service, wanted_position(request))
-    position = dict(service.overlay.applied.position)
+    task_id, limit, wanted = task_id_of(request), _limit(query), wanted_position(request)
+    await _wait(service, wanted)
+    schemas = await service.read_model.schemas()
+    with _cursor_problems():
+        page = await list_history(service.database, schemas, task_id, limit=limit, cursor=query.get("cursor"))
+        if not page.items and "cursor" not in query:
+            # It may be so new that the read model does not have it yet.
+            wanted = await _latest(service, task_id)
+            await _wait(service, wanted)
+            page = await list_history(service.database, schemas, task_id, limit=limit)
+            if not page.items:
+                raise TaskNotFound
+    return _page_response(page, service.overlay.applied.position | wanted)
+
+
+async def _latest(service: Service, task_id: UUID) -> Mapping[int, int]:
+    """Give the end of a task's partition where the overlay knows the task, else nothing to wait for."""
+    if (await _read(service, task_id, {})).state is None:
+        return {}
+    partition = service.overlay.partition_of(task_id)
+    return {partition: service.overlay.tail.position[partition]}
+
+
+@contextmanager
+def _cursor_problems() -> Generator[None]:
     try:
-        page = await list_history(
-            service.database,
-            await service.read_model.schemas(),
-            task_id,
-            limit=_limit(query),
-            cursor=query.get("cursor"),
-        )
+        yield
     except ValueError as error:
         raise ValidationError([FieldProblem("cursor", str(error))]) from error
-    if not page.items and "cursor" not in query:
-        raise TaskNotFound
-    return _page_response(page, position)
 
 
 async def insight(request: web.Request) -> web.Response:

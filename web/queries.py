@@ -55,7 +55,7 @@ async def show(request: web.Request) -> web.Response:
         headers = {
             "ETag": f'"{history.version}"',
             "Cache-Control": "no-cache",
-            "Consistency-Token": position_text(service.overlay.tail.position | wanted),
+            "Consistency-Token": position_text(service.overlay.tail.position),
         }
         if known is not None and (known.strip() == "*" or f'"{history.version}"' in known):
             return web.Response(status=304, headers=headers)
@@ -91,7 +91,7 @@ async def list_(request: web.Request) -> web.Response:
         raise ValidationError([FieldProblem("status", "must be open or completed")])
     limit, wanted = _limit(query), wanted_position(request)
     await _wait(service, wanted)
-    position = service.overlay.applied.position | wanted
+    position = dict(service.overlay.applied.position)
     schemas = await service.read_model.schemas()
     with _cursor_problems():
         page = await list_tasks(
@@ -106,17 +106,17 @@ async def history(request: web.Request) -> web.Response:
     query = _query(request, {"limit", "cursor"})
     task_id, limit, wanted = task_id_of(request), _limit(query), wanted_position(request)
     await _wait(service, wanted)
+    position = dict(service.overlay.applied.position)
     schemas = await service.read_model.schemas()
     with _cursor_problems():
         page = await list_history(service.database, schemas, task_id, limit=limit, cursor=query.get("cursor"))
         if not page.items and "cursor" not in query:
             # It may be so new that the read model does not have it yet.
-            wanted = await _latest(service, task_id)
-            await _wait(service, wanted)
+            await _wait(service, await _latest(service, task_id))
             page = await list_history(service.database, schemas, task_id, limit=limit)
             if not page.items:
                 raise TaskNotFound
-    return _page_response(page, service.overlay.applied.position | wanted)
+    return _page_response(page, position)
 
 
 async def _latest(service: Service, task_id: UUID) -> Mapping[int, int]:

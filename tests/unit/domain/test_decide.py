@@ -145,8 +145,10 @@ def test_a_null_where_the_default_is_already_writes_nothing(patch):
     [
         datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
         datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+        datetime.min.replace(tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
     ],
-    ids=["before year 1", "after year 9999"],
+    ids=["before year 1", "after year 9999", "the first time", "the last time"],
 )
 @pytest.mark.parametrize(
     "make", [lambda due_at: CreateTask(title="a", due_at=due_at), lambda due_at: UpdateTask(due_at=due_at)]

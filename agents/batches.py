@@ -15,7 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app.domain.errors import Unavailable
-from app.log.port import Batch
+from app.log.port import Batch, runs
 from app.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -64,17 +64,21 @@ class TableFollower:
 
     async def apply(self, batch: Batch) -> None:
         """See Follower."""
-        partition, first = batch.partition, batch.records[0].offset
-        async with self._locks[partition]:
-            position = await self.position(partition)
-            if first > position:
-                logger.warning("filling a hole from the log", extra={"agent": self.name, "partition": partition})
-                async for missing in self._log.read(partition, position, first):
-                    await self._work(missing)
-                    metrics.HOLES_FILLED.labels(self.name).inc(len(missing.records))
-            records = [record for record in batch.records if record.offset >= position]
-            if records:
-                await self._work(Batch(partition, records))
+        async with self._locks[batch.partition]:
+            for run in runs(batch):
+                await self._apply(run)
+
+    async def _apply(self, run: Batch) -> None:
+        partition, first = run.partition, run.records[0].offset
+        position = await self.position(partition)
+        if first > position:
+            logger.warning("filling a hole from the log", extra={"agent": self.name, "partition": partition})
+            async for missing in self._log.read(partition, position, first):
+                await self._work(missing)
+                metrics.HOLES_FILLED.labels(self.name).inc(len(missing.records))
+        records = [record for record in run.records if record.offset >= position]
+        if records:
+            await self._work(Batch(partition, records))
 
 
 def position_key(partition: int) -> bytes:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql
 
 from app.domain.errors import ConfigurationError
 from app.domain.history import EMPTY, History
-from app.log.port import Batch
+from app.log.port import Batch, runs
 from app.telemetry import metrics
 from projections import registry
 from projections.batch import judge, task_ids
@@ -101,18 +101,19 @@ class Engine:
         self._log = log
 
     async def apply(self, batch: Batch) -> None:
-        """Apply a batch exactly once, after whatever is missing before it.
+        """Apply a batch exactly once, after whatever is missing before and in it.
 
         Raises DatabaseUnavailable, LogUnavailable, LogTruncated; it may then be tried again.
         """
-        try:
-            await self._apply(batch)
-        except Hole as hole:
-            logger.warning("filling a hole from the log", extra={"partition": batch.partition, "hole": str(hole)})
-            async for missing in self._log.read(batch.partition, hole.start, hole.stop):
-                await self._apply(missing)
-                metrics.HOLES_FILLED.labels("project").inc(len(missing.records))
-            await self._apply(batch)
+        for run in runs(batch):
+            try:
+                await self._apply(run)
+            except Hole as hole:
+                logger.warning("filling a hole from the log", extra={"partition": run.partition, "hole": str(hole)})
+                async for missing in self._log.read(run.partition, hole.start, hole.stop):
+                    await self._apply(missing)
+                    metrics.HOLES_FILLED.labels("project").inc(len(missing.records))
+                await self._apply(run)
 
     async def _apply(self, batch: Batch) -> None:
         """Commit a batch, and where the database refuses it, its halves, down to the record that is to blame."""

@@ -11,7 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
 
 class Record(Protocol):
@@ -35,6 +35,20 @@ class Batch(NamedTuple):
 
     partition: int
     records: Sequence[Record]
+
+
+def runs(batch: Batch) -> Iterator[Batch]:
+    """Cut a batch wherever a record is not the one after the record before, so that a hole shows as a late beginning.
+
+    Faust drops records that come while it pauses its flow, and goes on with those after them.
+    """
+    partition, records = batch
+    first = 0
+    for index in range(1, len(records)):
+        if records[index].offset != records[index - 1].offset + 1:
+            yield Batch(partition, records[first:index])
+            first = index
+    yield Batch(partition, records[first:])
 
 
 class Appending(asyncio.Future[None]):

@@ -127,16 +127,22 @@ class ReadModel(NamedTuple):
 
     def check_equals(self, folded: Fold, without: Collection[str] = ()) -> None:
         """Fail unless rows, versions and histories are those of a fold of the log."""
+        buried = [
+            letter
+            for letter in self.dead_letters
+            if str(letter["task_id"] or (letter["key"] or b"").decode()) not in without
+        ]
+        assert buried == [], buried[:3]
         tasks = {task_id: row for task_id, row in self.tasks.items() if task_id not in without}
-        assert tasks.keys() == folded.tasks.keys()
+        assert tasks.keys() == folded.tasks.keys(), tasks.keys() ^ folded.tasks.keys()
         for task_id, expected in folded.tasks.items():
             for name in ("created_at", "updated_at", "completed_at", "due_at"):
                 expected |= {name: expected[name] and datetime.fromisoformat(expected[name])}
-            assert tasks[task_id] == expected
+            assert tasks[task_id] == expected, (tasks[task_id], expected)
         rows = {
             (str(row["task_id"]), row["version"]): row for row in self.history if str(row["task_id"]) not in without
         }
-        assert len(rows) == len(folded.accepted)
+        assert len(rows) == len(folded.accepted), (len(rows), len(folded.accepted))
         for record, event in zip(folded.accepted, folded.events, strict=True):
             row = rows[event["subject"], event["taskversion"]]
             assert (str(row["event_id"]), row["type"], row["actor"]) == (event["id"], event["type"], event["actor"])

@@ -94,7 +94,7 @@ class CommandHandler:
         """
         if not self._overlay.ready:
             raise LogUnavailable(STARTING)
-        if self._overlay.full:
+        if self._overlay.memory.full:
             raise OverlayFull
         fresh = request.task_id is None and request.key is None
         task_id = request.task_id or (request.key.command_id if request.key else time_ordered_id())

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.domain.envelope import Event, decode, encode, encode_key
 from app.domain.errors import DatabaseUnavailable, LogUnavailable, OutcomeUnknown
 from app.domain.history import EMPTY, Verdict, read
+from app.log.end import LogEnd
 from app.log.port import partition_of
-from app.overlay_entry import PENDING_FACTOR, RECORD_BYTES, Entry
+from app.overlay_memory import Memory
 from app.progress import Progress
 from app.read_model import Receipt
 from app.telemetry import metrics
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.domain.envelope import Unreadable
-    from app.domain.history import History
     from app.domain.task import State
     from app.log.port import Batch, Log
+    from app.overlay_entry import Entry
     from app.read_model import ReadModel
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,6 @@ TRIM_INTERVAL = 0.25
 """Seconds between two looks at the read models' positions while nobody waits for them."""
 AWAITED_INTERVAL = 0.02
 """The same while somebody does."""
-HEADROOM = 0.8
-"""Share of the memory limit from which on new commands are refused; the rest is for records already on their way."""
 
 
 class Fate(NamedTuple):
@@ -50,15 +48,6 @@ class Fate(NamedTuple):
     state: State
     """The task right after the record."""
     offset: int
-
-
-class _Window(NamedTuple):
-    """A record that the read models may not have yet."""
-
-    offset: int
-    entry: Entry
-    bytes: int
-    command_id: UUID | None
 
 
 class _Hold:
@@ -71,11 +60,17 @@ class _Hold:
         self._entry = entry
 
     async def __aenter__(self) -> Entry:
-        await self._overlay.pin(self._entry)
+        self._overlay.memory.pin(self._entry)
+        if self._entry.history is None:
+            try:
+                await self._overlay.load(self._entry)
+            except BaseException:
+                self._overlay.memory.release(self._entry)
+                raise
         return self._entry
 
     async def __aexit__(self, *_: object) -> None:
-        self._overlay.release(self._entry)
+        self._overlay.memory.release(self._entry)
 
 
 class Overlay:
@@ -85,18 +80,12 @@ class Overlay:
         """Take the log, the read models to start from, and the most memory to use, in bytes."""
         self._log = log
         self._read_model = read_model
-        self._limit = limit_bytes
-        self._entries: dict[UUID, Entry] = {}
-        self._settled: OrderedDict[UUID, Entry] = OrderedDict()
-        """Entries that may go when room is needed, the longest unused first."""
-        self._windows: list[deque[_Window]] = [deque() for _ in range(log.partitions)]
+        self._end = LogEnd(log)
         self._receipts: dict[UUID, Receipt] = {}
         self._fates: dict[UUID, asyncio.Future[Fate]] = {}
-        self._bytes = 0
         self._trimmed = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._next_ends: asyncio.Future[Mapping[int, int]] | None = None
-        self._asking_ends: asyncio.Task[None] | None = None
+        self.memory = Memory(log.partitions, limit_bytes)
         self.listeners: set[Callable[[int, int, Event], None]] = set()
         """Called with (partition, offset, event) for every event that is not known to be void."""
         self.tail = Progress()
@@ -105,11 +94,6 @@ class Overlay:
         """What the read models have applied, as last seen."""
         self.ready = False
         """Whether the tail has reached the log's end as it was after the start."""
-
-    @property
-    def full(self) -> bool:
-        """Whether there is no room for the records of new commands."""
-        return self._bytes > self._limit * HEADROOM
 
     def partition_of(self, task_id: UUID) -> int:
         """Give the partition that holds a task."""
@@ -131,7 +115,7 @@ class Overlay:
             group.create_task(self._become_ready())
             async for batch in batches:
                 self._observe(batch)
-                while self._bytes > self._limit:
+                while self.memory.exhausted:
                     self._trimmed.clear()
                     await self._trimmed.wait()
 
@@ -155,23 +139,14 @@ class Overlay:
                 self._hurry.clear()
 
     def _observe(self, batch: Batch) -> None:
-        window = self._windows[batch.partition]
         for record in batch.records:
             event = decode(record.key, record.value)
-            task_id = event.task_id
-            if task_id is None:
+            if event.task_id is None:
                 continue  # nobody can ask for it; the projections keep it as a dead letter
-            entry = self._entries.get(task_id)
-            if entry is None:
-                entry = self._entries[task_id] = Entry(task_id, batch.partition)
-            self._settled.pop(task_id, None)
-            pending = entry.history is None
-            size = RECORD_BYTES + (PENDING_FACTOR * len(record.value or b"") if pending else 0)
+            entry = self.memory.entry(event.task_id, batch.partition)
             command_id = event.command_id if isinstance(event, Event) and event.command_hash else None
-            window.append(_Window(record.offset, entry, size, command_id))
-            entry.untrimmed += 1
-            self._bytes += size
-            if pending:
+            self.memory.add(entry, record.offset, len(record.value or b""), command_id)
+            if entry.history is None:
                 entry.pending.append((record.offset, event))
                 verdict = Verdict.ACCEPTED if isinstance(event, Event) else Verdict.POISON
             else:
@@ -180,12 +155,12 @@ class Overlay:
                 for listener in self.listeners:
                     listener(batch.partition, record.offset, event)
         self.tail.advance(batch.partition, batch.records[-1].offset + 1)
-        self._make_room()
+        self.memory.make_room()
 
     def _read(self, entry: Entry, offset: int, event: Event | Unreadable) -> Verdict:
         """Fold one record into a known history and tell the command that wrote it."""
         verdict, history = read(entry.known, event)
-        self._set_history(entry, history)
+        self.memory.set_history(entry, history)
         if isinstance(event, Event):
             if event.command_hash and verdict is Verdict.ACCEPTED:
                 self._receipts[event.command_id] = Receipt(entry.task_id, event.command_hash, history.state, offset)
@@ -194,47 +169,15 @@ class Overlay:
                 fate.set_result(Fate(verdict, history.state, offset))
         return verdict
 
-    def _set_history(self, entry: Entry, history: History) -> None:
-        self._bytes += entry.set_history(history)
-
-    # --- memory -----------------------------------------------------------------------------
-
     def _trim(self, positions: Mapping[int, int]) -> None:
-        """Let go of records that the read models have, up to the first task that a command holds."""
+        """Let go of what the read models have."""
         for partition, floor in positions.items():
-            window = self._windows[partition]
-            while window and window[0].offset < floor and not window[0].entry.pins:
-                offset, entry, size, command_id = window.popleft()
-                self._bytes -= size
-                entry.untrimmed -= 1
-                while entry.pending and entry.pending[0][0] <= offset:
-                    entry.pending.pop(0)
-                if command_id is not None:
-                    self._receipts.pop(command_id, None)
-                self._settle(entry)
+            for record in self.memory.trim(partition, floor):
+                if record.command_id is not None:
+                    self._receipts.pop(record.command_id, None)
             self.applied.advance(partition, floor)
-        self._make_room()
+        self.memory.make_room()
         self._trimmed.set()
-
-    def _settle(self, entry: Entry) -> None:
-        """Keep a task that is known and done with for as long as there is room; forget one that is not known."""
-        if entry.pins or entry.untrimmed:
-            return
-        if entry.history is None or entry.history.parked:
-            self._forget(entry)
-        else:
-            self._settled[entry.task_id] = entry
-
-    def _make_room(self) -> None:
-        while self.full and self._settled:
-            _, entry = self._settled.popitem(last=False)
-            self._forget(entry)
-        metrics.OVERLAY_BYTES.set(self._bytes)
-        metrics.OVERLAY_TASKS.set(len(self._entries))
-
-    def _forget(self, entry: Entry) -> None:
-        del self._entries[entry.task_id]
-        self._bytes -= entry.bytes
 
     # --- asking -----------------------------------------------------------------------------
 
@@ -244,35 +187,18 @@ class Overlay:
         `fresh` promises that the id was made just now, so that nobody need look for it.
         Raises DatabaseUnavailable where only the read model knows the task.
         """
-        entry = self._entries.get(task_id)
-        if entry is None:
-            entry = self._entries[task_id] = Entry(task_id, self.partition_of(task_id))
+        entry = self.memory.entry(task_id, self.partition_of(task_id))
         if fresh:
-            self._set_history(entry, EMPTY)
+            self.memory.set_history(entry, EMPTY)
         return _Hold(self, entry)
 
-    async def pin(self, entry: Entry) -> None:
-        """Keep a task here, with its history; for every pin there must be one release."""
-        self._settled.pop(entry.task_id, None)
-        entry.pins += 1
-        if entry.history is None:
-            try:
-                await self._load(entry)
-            except BaseException:
-                self.release(entry)
-                raise
-
-    def release(self, entry: Entry) -> None:
-        """Let a pinned task go as soon as nothing else needs it."""
-        entry.pins -= 1
-        self._settle(entry)
-
-    async def _load(self, entry: Entry) -> None:
+    async def load(self, entry: Entry) -> None:
+        """Read the row of a pinned task, and what came after it."""
         stored = await self._read_model.load(entry.task_id)
         if entry.history is not None:
             return  # another command loaded it meanwhile
         pending, entry.pending = entry.pending, []
-        self._set_history(entry, stored.history)
+        self.memory.set_history(entry, stored.history)
         for offset, event in pending:
             if offset > stored.offset:
                 self._read(entry, offset, event)
@@ -292,24 +218,10 @@ class Overlay:
     async def catch_up(self, partition: int) -> None:
         """Return once the tail has everything that was in the partition when the call began.
 
-        Raises LogUnavailable. Calls that come together share one question to the brokers; a call never joins a
-        question that was asked before it, since that answer may miss what its caller knows to have happened.
+        Raises LogUnavailable.
         """
-        if self._next_ends is None:
-            self._next_ends = asyncio.get_running_loop().create_future()
-            if self._asking_ends is None or self._asking_ends.done():
-                self._asking_ends = asyncio.create_task(self._ask_ends())
-        ends = await asyncio.shield(self._next_ends)
+        ends = await self._end.ask()
         await self.tail.wait_for({partition: ends[partition]})
-
-    async def _ask_ends(self) -> None:
-        while self._next_ends is not None:
-            answer, self._next_ends = self._next_ends, None
-            try:
-                answer.set_result(await self._log.ends())
-            except LogUnavailable as error:
-                answer.set_exception(error)
-                answer.exception()  # every asker may have given up
 
     async def wait_until_applied(self, position: Mapping[int, int]) -> None:
         """Return once the read models have a position; the caller sets the deadline."""

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
 ENTRY_BYTES = 1000
 """Accounted for a task on top of its texts: the objects that hold it, as a test measures them."""
-RECORD_BYTES = 200
-"""Accounted for a record that waits to be trimmed."""
-PENDING_FACTOR = 2
-"""Accounted on top, times the record's bytes, for one that waits for its task's row: it is kept decoded."""
 
 
 class Entry:

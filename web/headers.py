@@ -55,15 +55,19 @@ def idempotency_key(request: web.Request, actor: str, command: Command, task_id:
     return Key.of(actor, text, hashlib.blake2b(content, digest_size=16).hexdigest())
 
 
-def wanted_position(request: web.Request) -> dict[int, int]:
+def wanted_position(request: web.Request, partitions: int) -> dict[int, int]:
     """Read Consistency-Token: the position that the answer must include."""
     text = request.headers.get("Consistency-Token")
     if text is None:
         return {}
+    problem = BadHeader("Consistency-Token takes what an earlier answer gave in its Consistency-Token.")
     try:
-        return parse_position(text)
+        position = parse_position(text)
     except ValueError:
-        raise BadHeader("Consistency-Token takes what an earlier answer gave in its Consistency-Token.") from None
+        raise problem from None
+    if any(partition >= partitions for partition in position):
+        raise problem
+    return position
 
 
 def traceparent(request: web.Request) -> str | None:

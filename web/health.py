@@ -43,13 +43,13 @@ async def health(request: web.Request) -> web.Response:
         str(partition): offset - overlay.applied.position.get(partition, 0)
         for partition, offset in sorted(overlay.tail.position.items())
     }
-    well = log == database == "up" and overlay.ready and not overlay.full
+    well = log == database == "up" and overlay.ready and not overlay.memory.full
     body = {
         "status": "ok" if well else "degraded",
         "parts": {
             "log": log,
             "database": database,
-            "overlay": "full" if overlay.full else "ready" if overlay.ready else "catching up",
+            "overlay": "full" if overlay.memory.full else "ready" if overlay.ready else "catching up",
         },
         "read_model_lag_events": lag,
     }

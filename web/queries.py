@@ -46,7 +46,7 @@ _encoder = msgspec.json.Encoder()
 async def show(request: web.Request) -> web.Response:
     """GET /api/tasks/{id}: the task as of now, including every change that was answered before this request."""
     service = request.app[SERVICE]
-    wanted = wanted_position(request)
+    wanted = wanted_position(request, service.log.partitions)
     history = await _read(service, task_id_of(request), wanted)
     if history.parked:
         raise TaskParked
@@ -89,7 +89,7 @@ async def list_(request: web.Request) -> web.Response:
     status = query.get("status")
     if status not in {None, "open", "completed"}:
         raise ValidationError([FieldProblem("status", "must be open or completed")])
-    limit, wanted = _limit(query), wanted_position(request)
+    limit, wanted = _limit(query), wanted_position(request, service.log.partitions)
     await _wait(service, wanted)
     position = dict(service.overlay.applied.position)
     schemas = await service.read_model.schemas()
@@ -104,7 +104,7 @@ async def history(request: web.Request) -> web.Response:
     """GET /api/tasks/{id}/history."""
     service = request.app[SERVICE]
     query = _query(request, {"limit", "cursor"})
-    task_id, limit, wanted = task_id_of(request), _limit(query), wanted_position(request)
+    task_id, limit, wanted = task_id_of(request), _limit(query), wanted_position(request, service.log.partitions)
     await _wait(service, wanted)
     position = dict(service.overlay.applied.position)
     schemas = await service.read_model.schemas()

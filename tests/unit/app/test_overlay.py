@@ -88,7 +88,7 @@ def test_poison_is_found_in_the_tail_and_in_the_read_model():
             await caught_up(one.overlay)
             before = await history_of(one.overlay)
             await one.project()
-            assert one.overlay._entries == {}
+            assert one.overlay.memory.entries == {}
             after = await history_of(one.overlay)
             assert before == after
             assert before.parked
@@ -280,11 +280,11 @@ def test_records_go_when_the_read_models_have_them_and_known_tasks_stay():
             await history_of(one.overlay)
             write(log, *events(CREATED, COMPLETED), event(1, CREATED, number(2)))
             await caught_up(one.overlay)
-            full = one.overlay._bytes
+            full = one.overlay.memory.bytes
             await one.project()
-            assert not any(one.overlay._windows)
-            assert set(one.overlay._entries) == {TASK}
-            assert 0 < one.overlay._bytes < full
+            assert not any(one.overlay.memory.waiting)
+            assert set(one.overlay.memory.entries) == {TASK}
+            assert 0 < one.overlay.memory.bytes < full
             read_model.down = True
             assert (await history_of(one.overlay)).version == 2
 
@@ -318,9 +318,13 @@ def test_memory_is_given_back_to_the_last_byte():
             log.put(PARTITION, encode_key(TASK), b"garbage")
             await caught_up(one.overlay)
             await one.project()
-            one.overlay._limit = 0
-            one.overlay._make_room()
-            assert (one.overlay._bytes, one.overlay._entries, dict(one.overlay._settled)) == (0, {}, {})
+            one.overlay.memory.limit = 0
+            one.overlay.memory.make_room()
+            assert (one.overlay.memory.bytes, one.overlay.memory.entries, dict(one.overlay.memory.settled)) == (
+                0,
+                {},
+                {},
+            )
 
     run(check())
 
@@ -335,11 +339,11 @@ def test_the_longest_unused_task_goes_first_and_is_read_again_when_asked_for():
             await one.project()
             for task_id in [*tasks, tasks[0]]:
                 await history_of(one.overlay, task_id)
-            one.overlay._limit = one.overlay._bytes
-            one.overlay._make_room()
-            assert tasks[0] in one.overlay._entries
-            assert tasks[1] not in one.overlay._entries
-            assert not one.overlay.full
+            one.overlay.memory.limit = one.overlay.memory.bytes
+            one.overlay.memory.make_room()
+            assert tasks[0] in one.overlay.memory.entries
+            assert tasks[1] not in one.overlay.memory.entries
+            assert not one.overlay.memory.full
             for n, task_id in enumerate(tasks):
                 assert (await history_of(one.overlay, task_id)).state.title == f"task {n}"
 
@@ -353,8 +357,8 @@ def test_a_full_overlay_reads_no_further_until_the_read_models_have_caught_up():
             for n in range(2, 100):
                 write(log, event(1, created(title="t" * 500), number(n)))
                 await asyncio.sleep(0)
-            await until(lambda: one.overlay._bytes > 20_000)
-            assert one.overlay.full
+            await until(lambda: one.overlay.memory.bytes > 20_000)
+            assert one.overlay.memory.full
             assert sum(one.overlay.tail.position.values()) < 98
             catching_up = asyncio.create_task(caught_up(one.overlay))
             while not catching_up.done():
@@ -363,7 +367,7 @@ def test_a_full_overlay_reads_no_further_until_the_read_models_have_caught_up():
                 await asyncio.sleep(0)
             await catching_up
             assert sum(one.overlay.tail.position.values()) == 98
-            assert not one.overlay.full
+            assert not one.overlay.memory.full
 
     run(check())
 
@@ -410,9 +414,9 @@ def test_what_is_held_stays_and_goes_with_the_next_trim():
                 write(log, event(1, CREATED))
                 await caught_up(one.overlay)
                 await one.project()
-                assert len(one.overlay._windows[PARTITION]) == 1
+                assert len(one.overlay.memory.waiting[PARTITION]) == 1
             await one.trim()
-            assert not one.overlay._windows[PARTITION]
+            assert not one.overlay.memory.waiting[PARTITION]
 
     run(check())
 
@@ -442,7 +446,7 @@ def test_a_task_that_could_not_be_read_is_not_taken_for_unknown():
                 await history_of(one.overlay)
             with pytest.raises(DatabaseUnavailable):
                 await history_of(one.overlay, number(2))
-            assert number(2) not in one.overlay._entries
+            assert number(2) not in one.overlay.memory.entries
             read_model.down = False
             assert (await history_of(one.overlay)).version == 1
 

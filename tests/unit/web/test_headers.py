@@ -9,6 +9,8 @@ from app.domain.task import ANY_VERSION
 from web.headers import NO_VERSION, expected_version, idempotency_key, traceparent, wanted_position
 from web.problems import BadHeader
 
+PARTITIONS = 4
+
 
 def request(**headers):
     return make_mocked_request("GET", "/", headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -45,7 +47,7 @@ def test_without_if_match_nothing_is_expected():
     assert expected_version(request()) is None
 
 
-@pytest.mark.parametrize("text", ["1", '"1', '1"', "'1'", '"1", "2"', "", '""1""', '"\u00e4"'])
+@pytest.mark.parametrize("text", ["1", '"1', '1"', "'1'", '"1", "2"', "", '""1""', '"\u00e4"', "4:0", "0:01", "٣:1"])
 def test_what_is_no_entity_tag_is_a_bad_header(text):
     with pytest.raises(BadHeader, match="If-Match"):
         expected_version(request(If_Match=text))
@@ -98,17 +100,17 @@ def test_keys_of_different_actors_never_meet():
 
 @pytest.mark.parametrize(("text", "position"), [("0:5", {0: 5}), ("0:5,3:0", {0: 5, 3: 0}), ("", {})])
 def test_a_token_is_a_position(text, position):
-    assert wanted_position(request(Consistency_Token=text)) == position
+    assert wanted_position(request(Consistency_Token=text), PARTITIONS) == position
 
 
 def test_without_a_token_any_position_will_do():
-    assert wanted_position(request()) == {}
+    assert wanted_position(request(), PARTITIONS) == {}
 
 
 @pytest.mark.parametrize("text", ["0", "0:", ":1", "a:b", "0:-1", "0:1;1:2", "0:1,", "0:" + "9" * 50])
 def test_what_is_no_token_is_a_bad_header(text):
     with pytest.raises(BadHeader, match="Consistency-Token"):
-        wanted_position(request(Consistency_Token=text))
+        wanted_position(request(Consistency_Token=text), PARTITIONS)
 
 
 # --- traceparent ----------------------------------------------------------------------------

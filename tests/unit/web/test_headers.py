@@ -47,7 +47,7 @@ def test_without_if_match_nothing_is_expected():
     assert expected_version(request()) is None
 
 
-@pytest.mark.parametrize("text", ["1", '"1', '1"', "'1'", '"1", "2"', "", '""1""', '"\u00e4"', "4:0", "0:01", "٣:1"])
+@pytest.mark.parametrize("text", ["1", '"1', '1"', "'1'", '"1", "2"', "", '""1""', '"\u00e4"'])
 def test_what_is_no_entity_tag_is_a_bad_header(text):
     with pytest.raises(BadHeader, match="If-Match"):
         expected_version(request(If_Match=text))
@@ -107,7 +107,9 @@ def test_without_a_token_any_position_will_do():
     assert wanted_position(request(), PARTITIONS) == {}
 
 
-@pytest.mark.parametrize("text", ["0", "0:", ":1", "a:b", "0:-1", "0:1;1:2", "0:1,", "0:" + "9" * 50])
+@pytest.mark.parametrize(
+    "text", ["0", "0:", ":1", "a:b", "0:-1", "0:1;1:2", "0:1,", "0:" + "9" * 50, "4:0", "0:01", "\u0663:1"]
+)
 def test_what_is_no_token_is_a_bad_header(text):
     with pytest.raises(BadHeader, match="Consistency-Token"):
         wanted_position(request(Consistency_Token=text), PARTITIONS)

@@ -10,6 +10,7 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.domain.errors import TaskledgerError
@@ -93,7 +94,7 @@ class Child:
                 extra_groups=None if program.user is None else [],
             )
             if program.niceness:
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, program.niceness)
+                _make_nice(self._process.pid, program.niceness)
         except (OSError, subprocess.SubprocessError) as error:
             raise ChildError(f"{self.name} could not be started: {error}.") from error
         self._processes.write(self.name, self._process.pid)
@@ -157,3 +158,11 @@ class Child:
         # A terminal may be gone or know few characters; the program must be able to go on writing.
         with suppress(OSError, UnicodeError):
             self._show(self.name, text)
+
+
+def _make_nice(pid: int, niceness: int) -> None:
+    """Let a process that has just started leave the processor to others."""
+    os.setpriority(os.PRIO_PROCESS, pid, niceness)
+    # Linux may share the processor between sessions first, and then a process is nice only within its own.
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")

@@ -30,7 +30,7 @@ STOP_ORDER = (("provision",), ("web",), ("worker",), ("kafka", "postgres"))
 SETTLED_SECONDS = 30.0
 QUICK_DEATHS = 5
 FIRST_DELAY_SECONDS = 0.5
-WORKER_NICENESS = 10
+WORKER_NICENESS = 5
 """On one machine people wait for commands and queries; what the worker makes of them may come a moment later."""
 REFUSED = 2
 """Exit code of a Taskledger process that finds its configuration unusable: starting it again is no use."""

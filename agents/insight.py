@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from agents.batches import TableFollower, finish
 from agents.durable_table import durable_table
-from app.domain.envelope import Event, decode
+from agents.outline import is_accepted, last_version
+from app.domain.envelope import decode, encode_key
 from app.domain.task import TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
 from app.log.topics import INSIGHT_COUNTS_TABLE, INSIGHT_RATES_TABLE, INSIGHT_TASKS_TABLE, TYPED
 
@@ -75,13 +76,17 @@ async def count(batch: Batch, tables: InsightTables) -> None:
     counted_up_to = counts.get("next_offset", 0)
     latest: dict[bytes, tuple[int, str | None]] = {}
     for record in batch.records:
-        key, event = record.key or b"", decode(record.key, record.value)
-        version, before = latest.get(key) or tables.tasks.get(key) or (0, None)
-        if event.version is None or event.version != version + 1:
+        event = decode(record.key, record.value)
+        if event.task_id is None:
             continue
-        after = status_after(before, event.change) if isinstance(event, Event) else before
-        latest[key] = (event.version, after)
-        if record.offset >= counted_up_to and isinstance(event, Event):
+        key = encode_key(event.task_id)
+        last, before = latest.get(key) or tables.tasks.get(key) or (0, None)
+        if not is_accepted(event, last):
+            latest[key] = (last_version(event, last), before)
+            continue
+        after = status_after(before, event.change)
+        latest[key] = (last_version(event, last), after)
+        if record.offset >= counted_up_to:
             _move(counts, before, after)
             tables.rates.add(f"{partition}:{event.type}", 1, event.time.timestamp())
     counts["next_offset"] = max(counted_up_to, batch.records[-1].offset + 1)

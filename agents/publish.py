@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from agents.batches import TableFollower, finish
 from agents.durable_table import durable_table
-from app.domain.envelope import CONTENT_TYPE, Event, decode
+from agents.outline import is_accepted, last_version
+from app.domain.envelope import CONTENT_TYPE, decode, encode_key
 from app.log.topics import PUBLISHED_TABLE
 from app.telemetry import metrics
 
@@ -32,7 +33,7 @@ _HEADERS = {"content-type": CONTENT_TYPE.encode()}
 
 
 def publisher(stream_app: faust.App, log: Log, topic_prefix: str) -> TableFollower:
-    """Make the follower that publishes; its table holds the last published version of each task."""
+    """Make the follower that publishes; its table holds the last version of each task."""
     published = durable_table(stream_app, PUBLISHED_TABLE, int, key_type=bytes)
     return TableFollower("publish", log, published, partial(forward, published=published, topic_prefix=topic_prefix))
 
@@ -44,12 +45,13 @@ async def forward(batch: Batch, published: DurableTable, topic_prefix: str) -> N
     sent = []
     types: Counter[str] = Counter()
     for record in batch.records:
-        key, event = record.key or b"", decode(record.key, record.value)
+        event = decode(record.key, record.value)
+        if event.task_id is None:
+            continue
+        key = encode_key(event.task_id)
         last = latest.get(key) or published.get(key) or 0
-        if event.version is None or event.version != last + 1:
-            continue  # void, or poison; the projections tell which
-        latest[key] = event.version
-        if isinstance(event, Event):
+        latest[key] = last_version(event, last)
+        if is_accepted(event, last):
             topic = topic_prefix + event.type
             sent.append(await producer.send(topic, key, record.value, batch.partition, None, _HEADERS))
             types[event.type] += 1

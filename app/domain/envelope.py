@@ -92,6 +92,7 @@ class _RawEnvelope(_Envelope, frozen=True, kw_only=True, gc=False):
 _UNUSABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not what is wanted; the last one for thousands of brackets in a row."""
 _KEY = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encoder = msgspec.json.Encoder()
 _envelopes = msgspec.json.Decoder(_RawEnvelope)
 _claims = msgspec.json.Decoder(_Claim)
@@ -145,6 +146,8 @@ def decode(key: bytes | None, value: bytes | None) -> Event | Unreadable:
         return Unreadable(task_id=task_id, version=None, reason="the record's key is not its subject")
     if envelope.taskversion < 1:
         return Unreadable(task_id=task_id, version=None, reason="versions start at 1")
+    if _holds_nul(value or b""):
+        return Unreadable(task_id=task_id, version=envelope.taskversion, reason="a text holds the character NUL")
     return Event(
         id=envelope.id,
         task_id=task_id,
@@ -164,6 +167,11 @@ def _decode_change(envelope: _RawEnvelope) -> Change:
         return newest.decode(envelope.data)
     kind, data = upcasting.upcast(envelope.type, envelope.dataschema, msgspec.json.decode(envelope.data))
     return msgspec.convert(data, KINDS[kind])
+
+
+def _holds_nul(document: bytes) -> bool:
+    """Tell whether a JSON document holds NUL, which PostgreSQL does not store, so that every reader must refuse it."""
+    return b"\\u0000" in document and _NUL.search(document) is not None
 
 
 def _claimed_version(task_id: UUID, value: bytes | None) -> int | None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
-from app.domain.commands import Command, CompleteTask, CreateTask, DeleteTask, ReopenTask, UpdateTask
+from app.domain.commands import Command, CompleteTask, CreateTask, DeleteTask, Priority, ReopenTask, UpdateTask
 from app.domain.errors import (
     FieldProblem,
     TaskExists,
@@ -34,7 +34,7 @@ class TaskCreated(Struct, frozen=True, kw_only=True, gc=False):
 
     title: str
     description: str
-    priority: int
+    priority: Priority
     due_at: Moment | None
     tags: list[str]
 
@@ -44,7 +44,7 @@ class TaskUpdated(Struct, frozen=True, kw_only=True, gc=False):
 
     title: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
-    priority: int | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
     due_at: Moment | UnsetType | None = UNSET
     tags: list[str] | UnsetType = UNSET
     status: Literal["open"] | UnsetType = UNSET

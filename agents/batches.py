@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections import defaultdict
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -102,6 +103,10 @@ def add_agent(stream_app: faust.App, events: faust.TopicT, follower: Follower, *
     @stream_app.agent(events, name=follower.name, isolated_partitions=True)
     async def agent(stream: Any) -> None:
         stream.enable_acks = False
+        with suppress(asyncio.CancelledError):  # how Faust takes a partition away; it would take it for a crash
+            await follow(stream)
+
+    async def follow(stream: Any) -> None:
         batch: list[Any] = []
         async for event in stream.events():
             if gather and not batch:

@@ -71,6 +71,7 @@ class TableFollower:
 
     async def _apply(self, run: Batch) -> None:
         partition, first = run.partition, run.records[0].offset
+        self._table.refuse_while_rebalancing()
         position = await self.position(partition)
         if first > position:
             logger.warning("filling a hole from the log", extra={"agent": self.name, "partition": partition})

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import faust
 import msgspec
 
+from app.domain.errors import Unavailable
 from app.log.port import partition_of
 
 if TYPE_CHECKING:
@@ -24,8 +25,12 @@ SEND_TIMEOUT = 30.0
 """Seconds that Kafka may take to acknowledge the changes of one batch."""
 
 
+class Rebalanced(Unavailable):
+    """Partitions were given out anew; the batch begins again with the tables as they are then."""
+
+
 class DurableTable(faust.Table[Any, Any]):
-    """A table whose changes leave on `flush`, the last one of a key only.
+    """A table whose changes leave on `flush`, with the value that a key has then.
 
     A key tells its partition: `partition:…`, or else a task's key, which has the partition of the task's records. So
     the streams of different partitions never write one another's keys.
@@ -34,14 +39,15 @@ class DurableTable(faust.Table[Any, Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what faust.Table takes."""
         super().__init__(*args, **kwargs)
-        self._unsent: dict[int, dict[Any, Any]] = defaultdict(dict)
+        self._unsent: dict[int, dict[Any, None]] = defaultdict(dict)
 
     def on_key_set(self, key: Any, value: Any) -> None:
-        """Remember a change until the flush."""
-        self._unsent[self.partition_for_key(key)][key] = value
+        """Remember until the flush that a key has changed."""
+        del value
+        self._unsent[self.partition_for_key(key)][key] = None
 
     def on_key_del(self, key: Any) -> None:
-        """Remember a removal until the flush."""
+        """Remember until the flush that a key was removed."""
         self._unsent[self.partition_for_key(key)][key] = None
 
     def partition_for_key(self, key: Any) -> int:
@@ -62,23 +68,34 @@ class DurableTable(faust.Table[Any, Any]):
     async def flush(self, partition: int) -> None:
         """Send the changes of one partition and wait until Kafka has them.
 
-        Raises KafkaError, TimeoutError; the changes are then still to be flushed.
+        Raises KafkaError, TimeoutError; the changes are then still to be flushed. Raises Rebalanced where the table may
+        have been read back from Kafka meanwhile, without them: what the batch worked with is out of date then.
         """
         changes, topic = self._unsent[partition], self.changelog_topic
+        self.refuse_while_rebalancing()
+        rebalances = self.app.rebalancing_count
         async with asyncio.timeout(SEND_TIMEOUT):
             sent = [
                 await self.app.producer.send(
                     topic.get_topic_name(),
                     topic.prepare_key(key, self.key_serializer)[0],
-                    None if value is None else _encode(value),
+                    None if (value := self.data.get(key)) is None else _encode(value),
                     partition,
                     None,
                     None,
                 )
-                for key, value in changes.items()
+                for key in list(changes)
             ]
             await asyncio.gather(*sent)
+        self.refuse_while_rebalancing()
+        if self.app.rebalancing_count != rebalances:
+            raise Rebalanced
         changes.clear()
+
+    def refuse_while_rebalancing(self) -> None:
+        """Raise Rebalanced while partitions are given out anew, or tables are read back from Kafka."""
+        if self.app.rebalancing or self.app.in_recovery:
+            raise Rebalanced
 
 
 def durable_table(stream_app: faust.App, name: str, default: Callable[[], Any], **options: Any) -> DurableTable:

@@ -89,13 +89,13 @@ async def list_(request: web.Request) -> web.Response:
     status = query.get("status")
     if status not in {None, "open", "completed"}:
         raise ValidationError([FieldProblem("status", "must be open or completed")])
-    limit, wanted = _limit(query), wanted_position(request, service.log.partitions)
+    tag, limit, wanted = _tag(query), _limit(query), wanted_position(request, service.log.partitions)
     await _wait(service, wanted)
     position = dict(service.overlay.applied.position)
     schemas = await service.read_model.schemas()
     with _cursor_problems():
         page = await list_tasks(
-            service.database, schemas, status=status, tag=query.get("tag"), limit=limit, cursor=query.get("cursor")
+            service.database, schemas, status=status, tag=tag, limit=limit, cursor=query.get("cursor")
         )
     return _page_response(page, position)
 

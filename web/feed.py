@@ -66,9 +66,11 @@ class Feed:
 
     def since(self, position: Mapping[int, int]) -> list[Change] | None:
         """Give the changes after a position, or None where some of them are no longer known."""
-        floor = self._floor or self._overlay.tail.position
-        if any(position.get(partition, 0) < offset for partition, offset in floor.items()):
+        end = self._overlay.tail.position
+        if any(position.get(partition, 0) < first for partition, first in (self._floor or end).items()):
             return None
+        if any(offset > end.get(partition, 0) for partition, offset in position.items()):
+            return None  # of another log, or of a process that has read further than this one
         return [change for change in self._window if change.offset >= position.get(change.partition, 0)]
 
     @contextmanager

@@ -27,11 +27,11 @@ def test_an_acknowledged_task_survives_a_kill_of_every_process(tmp_path: Path) -
 
 
 def _create(up: Up, title: str) -> dict[str, object]:
-    request = urllib.request.Request(  # noqa: S310 - our own loopback URL
+    request = urllib.request.Request(
         f"{up.url}/api/tasks",
         data=json.dumps({"title": title}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own loopback URL
+    with urllib.request.urlopen(request, timeout=30) as answer:
         assert answer.status == 201
         return json.load(answer)

@@ -56,6 +56,14 @@ def test_a_client_resumes_with_what_came_after_its_position():
     assert tail.offsets_since({0: 3, 1: 1}) == []
 
 
+def test_a_position_ahead_of_what_was_read_cannot_be_resumed():
+    tail = Tail()
+    tail.happen(0)
+    assert tail.offsets_since({0: 1, 1: 0}) == []
+    assert tail.offsets_since({0: 2, 1: 0}) is None
+    assert tail.offsets_since({0: 1, 1: 0, 9: 1}) is None
+
+
 def test_records_that_are_void_leave_no_hole():
     tail = Tail()
     tail.happen()

@@ -47,13 +47,17 @@ class Memory:
 
     @property
     def full(self) -> bool:
-        """Whether there is no room for the records of new commands."""
-        return self.bytes > self.limit * HEADROOM
+        """Whether there is no room for the records of new commands, and nothing that could be forgotten for it."""
+        return self._is_short and not self.settled
 
     @property
     def exhausted(self) -> bool:
         """Whether there is no room for any more records."""
         return self.bytes > self.limit
+
+    @property
+    def _is_short(self) -> bool:
+        return self.bytes > self.limit * HEADROOM
 
     def entry(self, task_id: UUID, partition: int) -> Entry:
         """Give a task's entry, a new one where there is none, as one that was just used."""
@@ -98,8 +102,8 @@ class Memory:
             yield record
 
     def make_room(self) -> None:
-        """Forget settled tasks while there is no room for new commands."""
-        while self.full and self.settled:
+        """Forget settled tasks until there is room for new commands."""
+        while self._is_short and self.settled:
             self._forget(self.settled.popitem(last=False)[1])
         metrics.OVERLAY_BYTES.set(self.bytes)
         metrics.OVERLAY_TASKS.set(len(self.entries))

@@ -22,7 +22,7 @@ class Effort(NamedTuple):
     """Events for the projection row."""
 
 
-FULL = Effort(rounds=3, seconds=8, tasks=200_000, events=60_000)
+FULL = Effort(rounds=3, seconds=6, tasks=200_000, events=60_000)
 QUICK = Effort(rounds=2, seconds=2, tasks=20_000, events=10_000)
 
 

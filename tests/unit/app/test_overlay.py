@@ -329,6 +329,26 @@ def test_memory_is_given_back_to_the_last_byte():
     run(check())
 
 
+def test_memory_that_could_be_had_for_the_asking_is_not_short():
+    async def check():
+        log, read_model = MemoryLog(), MemoryReadModel()
+        async with process(log, read_model) as one:
+            memory = one.overlay.memory
+            write(log, *(event(1, CREATED, number(n)) for n in range(2, 40)))
+            await caught_up(one.overlay)
+            for n in range(2, 40):
+                await history_of(one.overlay, number(n))
+            memory.limit = memory.bytes
+            assert memory.full, "the read models have none of it yet"
+            await one.project()
+            await history_of(one.overlay, number(2))
+            memory.limit = memory.bytes  # as full of settled tasks as it may be
+            assert memory.settled
+            assert not memory.full
+
+    run(check())
+
+
 def test_the_longest_unused_task_goes_first_and_is_read_again_when_asked_for():
     async def check():
         log, read_model = MemoryLog(), MemoryReadModel()

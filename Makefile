@@ -35,6 +35,6 @@ $(VENV)/bin/python:
 
 $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the packages of requirements/$*.txt (the first time this takes a minute)"
-	@$(PIP) install --quiet --require-hashes -r requirements/$*.txt || { echo "The packages could not be installed: check the network connection and the disk, then run the same command again."; exit 1; }
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements/$*.txt || { echo "The packages could not be installed: check the network connection and the disk, then run the same command again."; exit 1; }
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -73,8 +73,8 @@ class Projection(Protocol):
     def metadata(self) -> sa.MetaData:
         """Its tables, in a schema that is called as the projection and stands for that of a generation."""
 
-    def fold(self, accepted: Sequence[Accepted]) -> Sequence[Rows]:
-        """Give the rows that a batch of accepted events writes; folding it again gives the same rows."""
+    def fold(self, judged: Judged) -> Sequence[Rows]:
+        """Give the rows that a judged batch writes; folding it again gives the same rows."""
 
 
 def task_ids(records: Iterable[Record]) -> set[UUID]:

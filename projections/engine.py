@@ -9,77 +9,27 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from app.domain.errors import ConfigurationError
-from app.domain.history import EMPTY, History
 from app.log.port import Batch, runs
 from app.telemetry import metrics
-from projections import registry
+from projections import lockstep
 from projections.batch import judge, task_ids
-from projections.catalog import PROJECTIONS
-from projections.database import Query, Statement
-from projections.task.fold import state_of
-from projections.task.tables import task
+from projections.catalog import PROJECTIONS, find
+from projections.histories import load_histories
+from projections.rows import write
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from uuid import UUID
+    from collections.abc import Mapping, Sequence
 
     from app.log.port import Log
-    from projections.batch import DeadLetter, Judged, Rows
-    from projections.database import Connection, Database
+    from projections.batch import Judged, Projection
+    from projections.database import Database
 
 logger = logging.getLogger(__name__)
-
-_generation, _position = registry.generation, registry.position
-_LOCK_POSITIONS = Statement(
-    sa.select(_position.c.projection, _position.c.generation, _position.c.next_offset)
-    .join(
-        _generation,
-        (_generation.c.projection == _position.c.projection) & (_generation.c.generation == _position.c.generation),
-    )
-    .where(_generation.c.active, _position.c.partition == sa.bindparam("partition"))
-    .order_by(_position.c.projection)
-    .with_for_update(of=_position)
-)
-_ADVANCE = Statement(
-    sa.update(_position)
-    .where(
-        _position.c.projection == sa.bindparam("at_projection"),
-        _position.c.generation == sa.bindparam("at_generation"),
-        _position.c.partition == sa.bindparam("at_partition"),
-    )
-    .values(next_offset=sa.bindparam("next_offset"), updated_at=sa.func.now())
-)
-_IDS = sa.bindparam("ids", type_=postgresql.ARRAY(postgresql.UUID))
-_PARKED = Statement(
-    sa.select(
-        registry.dead_letter.c.task_id,
-        sa.func.max(registry.dead_letter.c.taken_version).label("version"),
-        sa.func.min(registry.dead_letter.c.reason).label("reason"),
-    )
-    .where(registry.dead_letter.c.task_id == sa.any_(_IDS))
-    .group_by(registry.dead_letter.c.task_id)
-)
-
-
-def upsert(table: sa.Table) -> sa.ClauseElement:
-    """Give the statement that writes one row in place of the one with its primary key."""
-    insert = postgresql.insert(table).values({column.name: sa.bindparam(column.name) for column in table.columns})
-    keys = [column.name for column in table.primary_key]
-    return insert.on_conflict_do_update(
-        index_elements=keys,
-        set_={column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys},
-    )
-
-
-_TASKS = Query(sa.select(task).where(task.c.id == sa.any_(_IDS)))
-_UPSERTS = {table: Query(upsert(table)) for projection in PROJECTIONS for table in projection.metadata.sorted_tables}
 
 
 class Hole(Exception):
@@ -93,7 +43,7 @@ class Hole(Exception):
 
 
 class Engine:
-    """Applies batches of the log to every active generation; live agents and operators use the same one."""
+    """Applies batches of the log to every generation in lockstep: those that serve, and those that stand by."""
 
     def __init__(self, database: Database, log: Log) -> None:
         """Take the database to write and the log to fill holes from."""
@@ -103,7 +53,7 @@ class Engine:
     async def apply(self, batch: Batch) -> None:
         """Apply a batch exactly once, after whatever is missing before and in it.
 
-        Raises DatabaseUnavailable, LogUnavailable, LogTruncated; it may then be tried again.
+        Raises DatabaseUnavailable, LogUnavailable, LogTruncated, ConfigurationError; it may then be tried again.
         """
         for run in runs(batch):
             try:
@@ -129,81 +79,68 @@ class Engine:
 
     async def _commit(self, batch: Batch, refused: Mapping[int, str]) -> None:
         begun = time.perf_counter()
+        partition = batch.partition
         async with self._database.transaction() as connection:
-            active = await connection.fetch(_LOCK_POSITIONS.sql, *_LOCK_POSITIONS.arguments(partition=batch.partition))
-            start = _common_position(active)
-            if batch.records[0].offset > start:
-                raise Hole(start, batch.records[0].offset)
-            records = [record for record in batch.records if record.offset >= start]
+            await lockstep.lock(connection, [partition])
+            together = _in_lockstep(await lockstep.members(connection, partition))
+            if batch.records[0].offset > together.position:
+                raise Hole(together.position, batch.records[0].offset)
+            records = [record for record in batch.records if record.offset >= together.position]
             if not records:
                 return
-            schemas = {row["projection"]: registry.schema_of(row["projection"], row["generation"]) for row in active}
-            histories = await self._load(connection, schemas, task_ids(records))
-            judged = judge(batch.partition, records, histories, refused)
-            for projection in PROJECTIONS:
-                for rows in projection.fold(judged.accepted):
-                    await self._write(connection, schemas, rows)
-            await _bury(connection, judged.dead_letters)
-            for row in active:
-                await connection.execute(
-                    _ADVANCE.sql,
-                    *_ADVANCE.arguments(
-                        at_projection=row["projection"],
-                        at_generation=row["generation"],
-                        at_partition=batch.partition,
-                        next_offset=records[-1].offset + 1,
-                    ),
-                )
-        _count(judged, time.perf_counter() - begun)
-
-    async def _load(
-        self, connection: Connection, schemas: Mapping[str, str], ids: Collection[UUID]
-    ) -> Mapping[UUID, History]:
-        """Read the histories of some tasks as the active generations hold them."""
-        select = _TASKS.at(schemas)
-        wanted = list(ids)
-        histories: dict[UUID, History] = {}
-        for row in await connection.fetch(select.sql, wanted):
-            histories[row["id"]] = History(state_of(row), row["version"])
-        for row in await connection.fetch(_PARKED.sql, wanted):
-            history = histories.get(row["task_id"], EMPTY)
-            version = max(history.version, row["version"] or 0)
-            histories[row["task_id"]] = History(history.state, version, row["reason"])
-        return histories
-
-    async def _write(self, connection: Connection, schemas: Mapping[str, str], rows: Rows) -> None:
-        if not rows.values:
-            return
-        if rows.replaces:
-            await connection.executemany(_UPSERTS[rows.table].at(schemas).sql, rows.values)
-        else:
-            columns = [column.name for column in rows.table.columns]
-            schema = schemas[str(rows.table.schema)]
-            await connection.copy_records_to_table(
-                rows.table.name, schema_name=schema, columns=columns, records=rows.values
-            )
+            histories = await load_histories(connection, together.schemas, task_ids(records))
+            judged = judge(partition, records, histories, refused)
+            for projection, schema in together.targets:
+                for rows in projection.fold(judged):
+                    await write(connection, {projection.name: schema}, rows)
+            await lockstep.advance(connection, partition, together.generations, records[-1].offset + 1)
+        _tell(judged, time.perf_counter() - begun)
 
 
-def _common_position(active: list[asyncpg.Record]) -> int:
-    positions = {row["next_offset"] for row in active}
-    if len(active) != len(PROJECTIONS) or len(positions) != 1:
+class _Lockstep(NamedTuple):
+    """The generations that a batch is written to."""
+
+    position: int
+    schemas: Mapping[str, str]
+    """Projection to the schema of its active generation."""
+    targets: Sequence[tuple[Projection, str]]
+    generations: Sequence[tuple[str, int]]
+
+
+def _in_lockstep(members: Sequence[lockstep.Member]) -> _Lockstep:
+    """Choose the generations at the common position that this code can write.
+
+    A standby generation of a definition that this code does not have stays behind: code that has it builds it anew.
+    """
+    active = [member for member in members if member.state == "active"]
+    positions = {member.next_offset for member in active}
+    if {member.projection for member in active} != {projection.name for projection in PROJECTIONS} or (
+        len(positions) != 1
+    ):
         raise ConfigurationError(
             "The registry does not hold one active generation of every projection at one position: "
             "run `taskledger provision` with this version first."
         )
-    return int(positions.pop())
+    (position,) = positions
+    targets, generations = [], []
+    for member in members:
+        projection = find(member.projection, member.definition)
+        if projection is not None and member.next_offset == position:
+            targets.append((projection, member.schema))
+            generations.append((member.projection, member.generation))
+        elif member.state == "active":
+            raise ConfigurationError(
+                f"The active generation of {member.projection} has definition {member.definition}, which this code "
+                "does not have: deploy code that has it, or roll back with `taskledger replay rollback`."
+            )
+    return _Lockstep(position, {member.projection: member.schema for member in active}, targets, generations)
 
 
-async def _bury(connection: Connection, dead_letters: list[DeadLetter]) -> None:
-    if not dead_letters:
-        return
-    await connection.copy_records_to_table(
-        "dead_letter",
-        schema_name=registry.SCHEMA,
-        columns=list(dead_letters[0]._fields),
-        records=dead_letters,
-    )
-    for letter in dead_letters:
+def _tell(judged: Judged, seconds: float) -> None:
+    metrics.PROJECTION_BATCH_SECONDS.observe(seconds)
+    for verdict, records in Counter(judged.verdicts).items():
+        metrics.PROJECTED_EVENTS.labels(verdict.value).inc(records)
+    for letter in judged.dead_letters:
         logger.error(
             "a record cannot be applied",
             extra={
@@ -213,9 +150,3 @@ async def _bury(connection: Connection, dead_letters: list[DeadLetter]) -> None:
                 "reason": letter.reason,
             },
         )
-
-
-def _count(judged: Judged, seconds: float) -> None:
-    metrics.PROJECTION_BATCH_SECONDS.observe(seconds)
-    for verdict, records in Counter(judged.verdicts).items():
-        metrics.PROJECTED_EVENTS.labels(verdict.value).inc(records)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateTable
 
 from app.domain.errors import ConfigurationError, DatabaseUnavailable
 from app.log.topics import provision_topics
 from projections import registry
 from projections.catalog import PROJECTIONS
 from projections.database import Database, Statement
+from projections.generations import add_generation, add_indexes, add_keys
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from projections.batch import Projection
     from projections.database import Connection
+
+logger = logging.getLogger(__name__)
 
 LOCK = 0x7461736B
 """Key of the advisory lock that keeps two provisioners apart."""
+_MARK = "revision "
 
 
 def run(settings: Settings) -> None:
@@ -43,41 +47,42 @@ async def provision(settings: Settings) -> None:
 
 
 async def provision_schema(database: Database, partitions: int) -> None:
-    """Make the registry, and generation 1 of each projection that has none. Raises DatabaseUnavailable."""
+    """Make the registry, and generation 1 of each projection that has none. Raises DatabaseUnavailable.
+
+    A registry of an older revision goes, with all read models: they are derived, and the worker fills them again.
+    """
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        await _drop_older(connection)
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{registry.SCHEMA}"')
-        await _create_tables(connection, registry.metadata, registry.SCHEMA)
+        await connection.execute(f"COMMENT ON SCHEMA \"{registry.SCHEMA}\" IS '{_MARK}{registry.REVISION}'")
+        for table in registry.metadata.sorted_tables:
+            await connection.execute(Statement(CreateTable(table, if_not_exists=True)).sql)
+        await add_indexes(connection, registry.metadata.sorted_tables, registry.SCHEMA)
         rows = await connection.fetch(Statement(sa.select(registry.generation.c.projection)).sql)
         present = {row["projection"] for row in rows}
         for projection in PROJECTIONS:
             if projection.name not in present:
-                await _create_first_generation(connection, projection, partitions)
+                schema = await add_generation(connection, projection, 1, state="active", partitions=range(partitions))
+                await add_keys(connection, projection.metadata.sorted_tables, schema)
+                await add_indexes(connection, projection.metadata.sorted_tables, schema)
 
 
-async def _create_first_generation(connection: Connection, projection: Projection, partitions: int) -> None:
-    schema = registry.schema_of(projection.name, 1)
-    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-    await _create_tables(connection, projection.metadata, schema)
-    generation = Statement(
-        sa.insert(registry.generation).values(
-            projection=projection.name, generation=1, definition=projection.definition, active=True
+async def _drop_older(connection: Connection) -> None:
+    found = await connection.fetchval(
+        "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = $1",
+        registry.SCHEMA,
+    )
+    if found is None:
+        return
+    revision = int(found.removeprefix(_MARK)) if found.startswith(_MARK) else 1
+    if revision > registry.REVISION:
+        raise ConfigurationError(
+            f"The registry in PostgreSQL has revision {revision} and this code knows {registry.REVISION}: "
+            "deploy the newer code."
         )
-    )
-    await connection.execute(generation.sql, *generation.arguments())
-    position = Statement(
-        sa.insert(registry.position).values(
-            projection=projection.name, generation=1, partition=sa.bindparam("partition"), next_offset=0
-        )
-    )
-    await connection.executemany(
-        position.sql, [position.arguments(partition=partition) for partition in range(partitions)]
-    )
-
-
-async def _create_tables(connection: Connection, metadata: sa.MetaData, schema: str) -> None:
-    schemas = {metadata.schema or schema: schema}
-    for table in metadata.sorted_tables:
-        await connection.execute(Statement(CreateTable(table, if_not_exists=True), schemas).sql)
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            await connection.execute(Statement(CreateIndex(index, if_not_exists=True), schemas).sql)
+    if revision < registry.REVISION:
+        logger.warning("building the read models anew", extra={"revision": registry.REVISION, "before": revision})
+        rows = await connection.fetch(f"SELECT projection, generation FROM {registry.SCHEMA}.generation")  # noqa: S608
+        for schema in [*(registry.schema_of(*row) for row in rows), registry.SCHEMA]:
+            await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')

@@ -15,7 +15,7 @@ from app.read_model import Receipt, Stored
 from projections import registry
 from projections.database import Query, Statement
 from projections.task.fold import state_of
-from projections.task.tables import task
+from projections.task.tables import dead_letter, task
 from projections.task_history.tables import task_history
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from app.domain.task import State
     from projections.database import Database
 
-_generation, _position, _dead = registry.generation, registry.position, registry.dead_letter
+_generation, _position, _dead = registry.generation, registry.position, dead_letter
 _POSITIONS = Statement(
     sa.select(_position.c.projection, _position.c.generation, _position.c.partition, _position.c.next_offset)
     .join(
         _generation,
         (_generation.c.projection == _position.c.projection) & (_generation.c.generation == _position.c.generation),
     )
-    .where(_generation.c.active)
+    .where(_generation.c.state == "active")
 )
 _is_parked = sa.exists().where(_dead.c.task_id == task.c.id).label("is_parked")
 _TASK = Query(sa.select(task, _is_parked).where(task.c.id == sa.bindparam("id")))
-_PARKED = Statement(
+_PARKED = Query(
     sa.select(
         sa.func.min(_dead.c.reason).label("reason"),
         sa.func.max(_dead.c.taken_version).label("version"),
@@ -80,13 +80,14 @@ class PostgresReadModel:
 
     async def load(self, task_id: UUID) -> Stored:
         """See ReadModel."""
-        rows = await self._database.fetch(_TASK.at(await self.schemas()), id=task_id)
+        schemas = await self.schemas()
+        rows = await self._database.fetch(_TASK.at(schemas), id=task_id)
         history, offset, is_parked = EMPTY, -1, True
         if rows:
             history, offset = History(state_of(rows[0]), rows[0]["version"]), rows[0]["log_offset"]
             is_parked = rows[0]["is_parked"]
         if is_parked:  # or has no row, and may be parked all the same
-            (dead,) = await self._database.fetch(_PARKED, id=task_id)
+            (dead,) = await self._database.fetch(_PARKED.at(schemas), id=task_id)
             if dead["reason"] is not None:
                 history = History(history.state, max(history.version, dead["version"] or 0), dead["reason"])
                 offset = max(offset, dead["log_offset"])

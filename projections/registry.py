@@ -1,15 +1,21 @@
-"""Which generations of which projections there are, how far they have come, and what could not be applied.
+"""Which generations of which projections there are, and how far they have come.
 
-A generation is one built copy of a projection in a schema of its own; the active one serves. All active
-generations advance together, in the same transactions, and so stand at the same positions.
+A generation is one built copy of a projection in a schema of its own. The active one serves. Standby generations
+are complete too: the engine writes them in the same transactions, so that they stand at the same positions and
+either can take the other's place in a moment. A building one belongs to a run of `projections.replay`; a snapshot is
+a frozen copy from which a later run can begin.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 SCHEMA = "taskledger"
+REVISION = 2
+"""Of the tables here; kept as the comment of their schema."""
+State = Literal["building", "standby", "active", "snapshot"]
 metadata = sa.MetaData(schema=SCHEMA)
 
 generation = sa.Table(
@@ -18,10 +24,17 @@ generation = sa.Table(
     sa.Column("projection", sa.Text, primary_key=True),
     sa.Column("generation", sa.Integer, primary_key=True),
     sa.Column("definition", sa.Integer, nullable=False, comment="revision of the projection's fold and tables"),
-    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("code", sa.Text, nullable=False, comment="fingerprint of the code that its rows follow from"),
+    sa.Column("state", sa.Text, nullable=False, comment="building, standby, active or snapshot"),
+    sa.Column("replay", sa.BigInteger, nullable=True, comment="the run that builds it"),
+    sa.Column("scratch", sa.Boolean, nullable=False, server_default=sa.false(), comment="only its run needs it"),
+    sa.Column("verified_at", sa.TIMESTAMP(timezone=True), nullable=True, comment="when it last equalled the log"),
+    sa.Column("served_until", sa.TIMESTAMP(timezone=True), nullable=True, comment="when it was last active"),
     sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.CheckConstraint("state IN ('building', 'standby', 'active', 'snapshot')", name="generation_state"),
 )
-sa.Index("generation_active", generation.c.projection, unique=True, postgresql_where=generation.c.active)
+sa.Index("generation_active", generation.c.projection, unique=True, postgresql_where=sa.text("state = 'active'"))
+sa.Index("generation_building", generation.c.projection, unique=True, postgresql_where=sa.text("state = 'building'"))
 
 position = sa.Table(
     "position",
@@ -33,18 +46,24 @@ position = sa.Table(
     sa.Column("updated_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
 )
 
-dead_letter = sa.Table(
-    "dead_letter",
+replay = sa.Table(
+    "replay",
     metadata,
-    sa.Column("partition", sa.Integer, primary_key=True),
-    sa.Column("log_offset", sa.BigInteger, primary_key=True),
-    sa.Column("task_id", postgresql.UUID, nullable=True, index=True, comment="null where the key names no task"),
-    sa.Column("taken_version", sa.Integer, nullable=True, comment="the version that the record took, if it took one"),
-    sa.Column("verdict", sa.Text, nullable=False, comment="poison, or parked behind poison"),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("key", sa.LargeBinary, nullable=True),
-    sa.Column("value", sa.LargeBinary, nullable=True),
-    sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("projections", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="reading, indexing, joining, done, aborted or failed"),
+    sa.Column("wanted", sa.Text, nullable=False, server_default="run", comment="run, pause or abort"),
+    sa.Column("holder", sa.Text, nullable=False, comment="host and process that works on it"),
+    sa.Column("lease_until", sa.TIMESTAMP(timezone=True), nullable=False, comment="past this, another may go on"),
+    sa.Column("rate", sa.Integer, nullable=True, comment="most events a second; null knows no limit"),
+    sa.Column("pause_above_lag", sa.BigInteger, nullable=True, comment="live lag in events above which it rests"),
+    sa.Column("resting", sa.Text, nullable=True, comment="why it does not read right now"),
+    sa.Column("events_done", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("events_total", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("events_per_second", sa.Float, nullable=True),
+    sa.Column("error", sa.Text, nullable=True),
+    sa.Column("started_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("ended_at", sa.TIMESTAMP(timezone=True), nullable=True),
 )
 
 

@@ -5,26 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.domain.task import DeletedTask, Task
-from projections.batch import Accepted, Rows
+from projections.batch import Rows
 from projections.task import tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from app.domain.task import State
+    from projections.batch import Accepted, Judged
 
 
 class TaskProjection:
-    """One row a task; a deleted task keeps its id, version and times, and loses its contents."""
+    """One row a task; a deleted task keeps its id, version and times, and loses its contents.
+
+    What could not be applied stands beside it, in the order of the log.
+    """
 
     name = "task"
     definition = 1
     metadata = tables.metadata
 
-    def fold(self, accepted: Sequence[Accepted]) -> Sequence[Rows]:
+    def fold(self, judged: Judged) -> Sequence[Rows]:
         """See Projection."""
-        latest = {one.event.task_id: one for one in accepted}
-        return [Rows(tables.task, replaces=True, values=[_row(one) for one in latest.values()])]
+        latest = {one.event.task_id: one for one in judged.accepted}
+        return [
+            Rows(tables.task, replaces=True, values=[_row(one) for one in latest.values()]),
+            Rows(tables.dead_letter, replaces=False, values=judged.dead_letters),
+        ]
 
 
 def _row(one: Accepted) -> tuple[object, ...]:

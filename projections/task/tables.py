@@ -1,4 +1,4 @@
-"""The table of tasks."""
+"""The table of tasks, and that of the records that could not be applied: together the state that the rule judges by."""
 
 from __future__ import annotations
 
@@ -28,3 +28,16 @@ _shown = task.c.status != sa.literal_column("'deleted'")
 sa.Index("task_newest", task.c.created_at.desc(), task.c.id.desc(), postgresql_where=_shown)
 sa.Index("task_newest_by_status", task.c.status, task.c.created_at.desc(), task.c.id.desc(), postgresql_where=_shown)
 sa.Index("task_tags", task.c.tags, postgresql_using="gin")
+
+dead_letter = sa.Table(
+    "dead_letter",
+    metadata,
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("log_offset", sa.BigInteger, primary_key=True),
+    sa.Column("task_id", postgresql.UUID, nullable=True, index=True, comment="null where the key names no task"),
+    sa.Column("taken_version", sa.Integer, nullable=True, comment="the version that the record took, if it took one"),
+    sa.Column("verdict", sa.Text, nullable=False, comment="poison, or parked behind poison"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("key", sa.LargeBinary, nullable=True),
+    sa.Column("value", sa.LargeBinary, nullable=True),
+)

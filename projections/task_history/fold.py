@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from projections.batch import Accepted, Rows
+from projections.batch import Rows
 from projections.task_history import tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from projections.batch import Accepted, Judged
 
 _encoder = msgspec.json.Encoder()
 
@@ -22,9 +24,9 @@ class TaskHistoryProjection:
     definition = 1
     metadata = tables.metadata
 
-    def fold(self, accepted: Sequence[Accepted]) -> Sequence[Rows]:
+    def fold(self, judged: Judged) -> Sequence[Rows]:
         """See Projection."""
-        return [Rows(tables.task_history, replaces=False, values=[_row(one) for one in accepted])]
+        return [Rows(tables.task_history, replaces=False, values=[_row(one) for one in judged.accepted])]
 
 
 def _row(one: Accepted) -> tuple[object, ...]:

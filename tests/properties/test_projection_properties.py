@@ -13,7 +13,7 @@ from app.domain.envelope import decode, decode_key
 from app.domain.history import EMPTY, Verdict, read
 from app.log.memory import MemoryRecord
 from app.log.port import Batch
-from projections.batch import judge
+from projections.batch import Judged, judge
 from projections.task.fold import TaskProjection, state_of
 from projections.task.tables import task as task_table
 
@@ -108,7 +108,7 @@ def test_every_record_is_applied_or_void_or_a_dead_letter(records):
 def test_a_row_read_back_is_the_state_that_it_was_made_of(records):
     columns = [column.name for column in task_table.columns]
     for accepted in judge(PARTITION, records, {}, {}).accepted:
-        ((_, _, (row,)),) = TaskProjection().fold([accepted])
+        ((_, _, (row,)), _) = TaskProjection().fold(Judged([accepted], [], []))
         assert state_of(dict(zip(columns, row, strict=True))) == accepted.after
 
 

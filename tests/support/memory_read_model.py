@@ -43,7 +43,7 @@ class MemoryReadModel:
         histories = {task_id: self.history(task_id) for task_id in task_ids(records)}
         judged = judge(batch.partition, records, histories, {})
         for projection in PROJECTIONS:
-            for rows in projection.fold(judged.accepted):
+            for rows in projection.fold(judged):
                 self._write(rows)
         self.dead_letters += judged.dead_letters
         self.position[batch.partition] = records[-1].offset + 1

@@ -159,7 +159,7 @@ async def read_model(ledger: Ledger) -> ReadModel:
             tasks = {str(row["id"]): dict(row) | {"id": str(row["id"])} for row in await connection.fetch(_ROW)}
             history = [dict(row) for row in await connection.fetch(_HISTORY)]
             positions = {(row[0], row[1]): row[2] for row in await connection.fetch(_POSITIONS)}
-            dead = [dict(row) for row in await connection.fetch("SELECT * FROM taskledger.dead_letter")]
+            dead = [dict(row) for row in await connection.fetch("SELECT * FROM task_1.dead_letter")]
     finally:
         await connection.close()
     return ReadModel(tasks, history, positions, dead)

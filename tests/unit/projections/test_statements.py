@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from support.builders import TASK
 
 from projections.database import Query, Statement
-from projections.engine import upsert
+from projections.rows import upsert
 from projections.task.tables import task
 
 BY_ID = sa.select(task.c.title).where(task.c.id == sa.bindparam("id"), task.c.status == "open")

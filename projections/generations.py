@@ -1,0 +1,96 @@
+"""Make and take away generations: their schemas, tables and rows in the registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
+
+from projections import registry
+from projections.catalog import fingerprint
+from projections.database import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from projections.batch import Projection
+    from projections.database import Connection
+
+_ADD = Statement(
+    sa.insert(registry.generation).values(
+        {
+            name: sa.bindparam(name)
+            for name in ("projection", "generation", "definition", "code", "state", "replay", "scratch")
+        }
+    )
+)
+_BEGIN = Statement(
+    sa.insert(registry.position).values(
+        {name: sa.bindparam(name) for name in ("projection", "generation", "partition", "next_offset")}
+    )
+)
+_HIGHEST = Statement(
+    sa.select(sa.func.max(registry.generation.c.generation)).where(
+        registry.generation.c.projection == sa.bindparam("projection")
+    )
+)
+
+
+async def add_generation(
+    connection: Connection,
+    projection: Projection,
+    number: int,
+    *,
+    state: registry.State,
+    partitions: Iterable[int],
+    replay: int | None = None,
+    scratch: bool = False,
+) -> str:
+    """Register a generation at the beginning of the log, and make its tables without keys and indexes.
+
+    Gives its schema.
+    """
+    schema = registry.schema_of(projection.name, number)
+    await connection.execute(f'CREATE SCHEMA "{schema}"')
+    for table in projection.metadata.sorted_tables:
+        await connection.execute(Statement(CreateTable(table), {projection.name: schema}).sql)
+        await connection.execute(f'ALTER TABLE "{schema}"."{table.name}" DROP CONSTRAINT "{table.name}_pkey"')
+    await connection.execute(
+        _ADD.sql,
+        *_ADD.arguments(
+            projection=projection.name,
+            generation=number,
+            definition=projection.definition,
+            code=fingerprint(projection),
+            state=state,
+            replay=replay,
+            scratch=scratch,
+        ),
+    )
+    await connection.executemany(
+        _BEGIN.sql,
+        [
+            _BEGIN.arguments(projection=projection.name, generation=number, partition=partition, next_offset=0)
+            for partition in partitions
+        ],
+    )
+    return schema
+
+
+async def add_keys(connection: Connection, tables: Iterable[sa.Table], schema: str) -> None:
+    """Make the primary keys of tables that have none yet."""
+    for table in tables:
+        await connection.execute(Statement(AddConstraint(table.primary_key), {str(table.schema): schema}).sql)
+
+
+async def add_indexes(connection: Connection, tables: Iterable[sa.Table], schema: str) -> None:
+    """Make the indexes of some tables; those that are there stay."""
+    for table in tables:
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            await connection.execute(Statement(CreateIndex(index, if_not_exists=True), {str(table.schema): schema}).sql)
+
+
+async def next_number(connection: Connection, projection: str) -> int:
+    """Give the number after the highest that a projection's generations have."""
+    return int(await connection.fetchval(_HIGHEST.sql, *_HIGHEST.arguments(projection=projection)) or 0) + 1

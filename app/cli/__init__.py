@@ -1,33 +1,49 @@
-"""The command line: `taskledger up` for everything, and one command for each part."""
+"""The command line: `taskledger up` for everything, one command for each part, and those of an operator."""
 
 from __future__ import annotations
 
-import os
+from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from app.domain.errors import ConfigurationError, TaskledgerError
-from app.settings import read_settings
 
-if TYPE_CHECKING:
-    from app.settings import Settings
+COMMANDS = {
+    "up": ("parts", "Run everything until Ctrl-C: Kafka, PostgreSQL, the worker and the web process."),
+    "web": ("parts", "Run one web process, on the Kafka and PostgreSQL of a running `up` or of the settings."),
+    "worker": ("parts", "Run one worker, on the Kafka and PostgreSQL of a running `up` or of the settings."),
+    "provision": ("parts", "Create the topics and tables that are missing, and check those that exist."),
+}
+"""Each command: its module in this package, where it has the same name with underscores, and what it does.
 
-# Each command imports what it runs: a worker never loads the web's code, and --help answers at once.
-# ruff: noqa: PLC0415
-
-HOME = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the embedded Kafka and PostgreSQL: their data and logs. [default: your user data folder]",
-)
-PORT = click.option("--port", type=click.IntRange(1, 65535), help="Port of the web process. [default: 8000]")
+A module is loaded when its command is wanted: a worker never loads the web's code, and --help answers at once.
+"""
 
 
 class Commands(click.Group):
     """Prints what Taskledger refuses as one sentence; exit code 2 for configuration, 1 for the rest."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names of all commands, in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"{__name__}.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without loading any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
@@ -45,63 +61,3 @@ def main() -> None:
 
     Settings are environment variables, TASKLEDGER_HOME and so on; an option wins over its variable.
     """
-
-
-@main.command()
-@HOME
-@PORT
-def up(home: Path | None, port: int | None) -> None:
-    """Run everything until Ctrl-C: Kafka, PostgreSQL, the worker and the web process.
-
-    An existing Kafka or PostgreSQL named by TASKLEDGER_KAFKA or TASKLEDGER_POSTGRES is used instead of
-    an embedded one.
-    """
-    from app.embedded import supervisor
-    from app.embedded.terminal import Terminal
-
-    settings = read_settings(os.environ, home=home, port=port)
-    try:
-        supervisor.up(settings, os.environ, Terminal())
-    except KeyboardInterrupt:
-        click.echo("Stopped")
-
-
-@main.command()
-@HOME
-@PORT
-def web(home: Path | None, port: int | None) -> None:
-    """Run one web process, on the Kafka and PostgreSQL of a running `up` or of the settings."""
-    settings = _settings_of_a_part(home=home, port=port)
-    from web.process import run
-
-    run(settings)
-
-
-@main.command()
-@HOME
-def worker(home: Path | None) -> None:
-    """Run one worker, on the Kafka and PostgreSQL of a running `up` or of the settings."""
-    settings = _settings_of_a_part(home=home)
-    from agents.process import run
-
-    run(settings)
-
-
-@main.command()
-@HOME
-def provision(home: Path | None) -> None:
-    """Create the topics and tables that are missing, and check those that exist."""
-    settings = _settings_of_a_part(home=home)
-    from projections.provision import run
-
-    run(settings)
-
-
-def _settings_of_a_part(*, home: Path | None, port: int | None = None) -> Settings:
-    """Read the settings, fill in the embedded parts that run on this home, and set up logging."""
-    from app.embedded.running import with_running_parts
-    from app.telemetry.logging import configure_logging
-
-    settings = with_running_parts(read_settings(os.environ, home=home, port=port))
-    configure_logging(settings)
-    return settings

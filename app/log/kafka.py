@@ -15,11 +15,12 @@ from aiokafka.errors import (
 )
 
 from app.domain.errors import LogUnavailable
-from app.log.port import Batch, LogTruncated
+from app.log.port import Batch, LogTruncated, milliseconds_of
 from app.log.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
+    from datetime import datetime
     from types import TracebackType
 
     from app.log.port import Appending
@@ -87,6 +88,16 @@ class KafkaLog:
         except (KafkaError, TimeoutError) as error:
             raise LogUnavailable from error
         return {tp.partition: offset for tp, offset in offsets.items()}
+
+    async def offsets_at(self, moment: datetime) -> Mapping[int, int]:
+        """See Log."""
+        ends = await self.ends()  # asked first: whatever comes later than this answer is not passed over
+        try:
+            async with asyncio.timeout(END_TIMEOUT):
+                found = await self._ends.offsets_for_times(dict.fromkeys(self._all, milliseconds_of(moment)))
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable from error
+        return {tp.partition: ends[tp.partition] if at is None else at.offset for tp, at in found.items()}
 
     async def tail(self, start: Mapping[int, int]) -> AsyncGenerator[Batch]:
         """See Log."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from app.domain.errors import LogUnavailable
-from app.log.port import Appending, Batch, LogTruncated
+from app.log.port import Appending, Batch, LogTruncated, milliseconds_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
+    from datetime import datetime
 
 
 class MemoryRecord(Struct, frozen=True):
@@ -20,6 +22,8 @@ class MemoryRecord(Struct, frozen=True):
     offset: int
     key: bytes | None
     value: bytes | None
+    timestamp: int = 0
+    """Milliseconds since 1970."""
 
 
 class MemoryLog:
@@ -50,7 +54,7 @@ class MemoryLog:
     def put(self, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Append anything at all, as a broken producer could."""
         records = self._records[partition]
-        records.append(MemoryRecord(len(records), key, value))
+        records.append(MemoryRecord(len(records), key, value, time.time_ns() // 1_000_000))
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
 
@@ -63,6 +67,15 @@ class MemoryLog:
         """See Log."""
         self._refuse_while_down()
         return dict(enumerate(self._first))
+
+    async def offsets_at(self, moment: datetime) -> Mapping[int, int]:
+        """See Log."""
+        self._refuse_while_down()
+        since = milliseconds_of(moment)
+        return {
+            partition: next((r.offset for r in records[first:] if r.timestamp >= since), len(records))
+            for partition, (first, records) in enumerate(zip(self._first, self._records, strict=True))
+        }
 
     async def tail(self, start: Mapping[int, int]) -> AsyncGenerator[Batch]:
         """See Log."""

@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Record(Protocol):
@@ -29,6 +33,17 @@ class Record(Protocol):
     @property
     def value(self) -> bytes | None:
         """The event."""
+
+
+def written_at(record: Record) -> datetime | None:
+    """Give when a record of `Log.read` or `Log.tail` was written, by its writer's clock; None where it does not say."""
+    milliseconds: int | None = getattr(record, "timestamp", None)
+    return None if milliseconds is None or milliseconds < 0 else _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def milliseconds_of(moment: datetime) -> int:
+    """Give the first whole millisecond since 1970 at a moment or later; 0 for what was before."""
+    return max(0, -((_EPOCH - moment) // timedelta(milliseconds=1)))
 
 
 class Batch(NamedTuple):
@@ -81,6 +96,13 @@ class Log(Protocol):
 
     async def beginnings(self) -> Mapping[int, int]:
         """Give the offset of the first record that is still there, of every partition. Raises LogUnavailable."""
+
+    async def offsets_at(self, moment: datetime) -> Mapping[int, int]:
+        """Give, for every partition, the offset of the first record that was written at a moment or later.
+
+        It goes by the clocks of the writers, in milliseconds. Where there is no such record it is the end.
+        Raises LogUnavailable.
+        """
 
     def tail(self, start: Mapping[int, int]) -> AsyncGenerator[Batch]:
         """Yield every record from the given offsets on, for ever; outlives outages of the brokers.

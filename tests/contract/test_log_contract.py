@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.builders import TASK, created, event, number
@@ -12,7 +13,7 @@ from support.deadline import run, until
 from app.domain.envelope import decode, encode, encode_key
 from app.domain.history import EMPTY, Verdict, read
 from app.domain.task import TaskUpdated
-from app.log.port import LogTruncated
+from app.log.port import LogTruncated, written_at
 
 SECONDS = 60
 KEY = encode_key(TASK)
@@ -198,5 +199,30 @@ def test_a_tail_that_nobody_reads_any_more_can_be_closed(ledger_log):
         await batches.aclose()
         await append(log, 0, b"a")
         assert (await log.ends())[0] == 1
+
+    check(ledger_log, work)
+
+
+def test_a_time_leads_to_the_first_record_written_then_or_later(ledger_log):
+    async def tick():
+        """Let the clock of the writers, which counts milliseconds, go on."""
+        now = datetime.now(UTC)
+        moment = now.replace(microsecond=now.microsecond // 1000 * 1000) + timedelta(milliseconds=1)
+        await until(lambda: datetime.now(UTC) >= moment)
+        return moment
+
+    async def work(log):
+        before = await tick()
+        await append(log, 0, b"a", b"b")
+        between = await tick()
+        await append(log, 0, b"c")
+        await append(log, 2, b"d")
+        after = await tick()
+        assert await log.offsets_at(datetime(1960, 1, 1, tzinfo=UTC)) == dict.fromkeys(range(4), 0)
+        assert await log.offsets_at(before) == dict.fromkeys(range(4), 0)
+        assert await log.offsets_at(between) == {0: 2, 1: 0, 2: 0, 3: 0}
+        assert await log.offsets_at(after) == await log.ends() == {0: 3, 1: 0, 2: 1, 3: 0}
+        written = [written_at(record) async for batch in log.read(0, 0, 3) for record in batch.records]
+        assert before <= written[0] <= written[1] < between <= written[2] < after
 
     check(ledger_log, work)

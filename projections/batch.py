@@ -45,6 +45,8 @@ class Judged(NamedTuple):
     accepted: list[Accepted]
     dead_letters: list[DeadLetter]
     verdicts: list[Verdict]
+    histories: Mapping[UUID, History]
+    """Of the tasks that the batch is about, after it."""
 
 
 class Rows(NamedTuple):
@@ -90,7 +92,7 @@ def judge(
     `refused` names offsets whose events the database will not take, and why; they are poison although readable.
     """
     current = dict(histories)
-    judged = Judged([], [], [])
+    judged = Judged([], [], [], current)
     for record in records:
         event = decode(record.key, record.value)
         if record.offset in refused:

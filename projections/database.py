@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5.0
 """Seconds to wait for a new connection."""
 STATEMENT_TIMEOUT = 30.0
-"""Seconds that one statement may take."""
+"""Seconds that one statement may take, where nothing else is said."""
 ACQUIRE_TIMEOUT = 5.0
 """Seconds to wait for a free connection of the pool."""
 _UNREACHABLE = (
@@ -78,10 +78,11 @@ async def _leave_as_is(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 class Database:
     """A pool of connections; opened on first use, so that a process can start before PostgreSQL does."""
 
-    def __init__(self, url: str, connections: int) -> None:
-        """Take a PostgreSQL URL and the most connections to open."""
+    def __init__(self, url: str, connections: int, statement_timeout: float = STATEMENT_TIMEOUT) -> None:
+        """Take a PostgreSQL URL, the most connections to open, and the seconds that one statement may take."""
         self._url = url
         self._connections = connections
+        self._statement_timeout = statement_timeout
 
     async def __aenter__(self) -> Self:
         """Ready the pool; opens no connection yet."""
@@ -90,7 +91,7 @@ class Database:
             min_size=0,
             max_size=self._connections,
             timeout=CONNECT_TIMEOUT,
-            command_timeout=STATEMENT_TIMEOUT,
+            command_timeout=self._statement_timeout,
             reset=_leave_as_is,
             server_settings={"application_name": "taskledger"},
         )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from projections import registry
 from projections.catalog import fingerprint
 from projections.database import Statement
+from projections.rows import add_key, has_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from projections.batch import Projection
     from projections.database import Connection
@@ -35,6 +36,14 @@ _HIGHEST = Statement(
         registry.generation.c.projection == sa.bindparam("projection")
     )
 )
+_FORGET = [
+    Statement(
+        sa.delete(table).where(
+            table.c.projection == sa.bindparam("projection"), table.c.generation == sa.bindparam("generation")
+        )
+    )
+    for table in (registry.position, registry.generation)
+]
 
 
 async def add_generation(
@@ -43,11 +52,11 @@ async def add_generation(
     number: int,
     *,
     state: registry.State,
-    partitions: Iterable[int],
+    positions: Mapping[int, int],
     replay: int | None = None,
     scratch: bool = False,
 ) -> str:
-    """Register a generation at the beginning of the log, and make its tables without keys and indexes.
+    """Register a generation that stands at some positions, and make its tables without keys and indexes.
 
     Gives its schema.
     """
@@ -71,17 +80,18 @@ async def add_generation(
     await connection.executemany(
         _BEGIN.sql,
         [
-            _BEGIN.arguments(projection=projection.name, generation=number, partition=partition, next_offset=0)
-            for partition in partitions
+            _BEGIN.arguments(projection=projection.name, generation=number, partition=partition, next_offset=offset)
+            for partition, offset in positions.items()
         ],
     )
     return schema
 
 
 async def add_keys(connection: Connection, tables: Iterable[sa.Table], schema: str) -> None:
-    """Make the primary keys of tables that have none yet."""
+    """Make the primary keys of those tables that have none yet."""
     for table in tables:
-        await connection.execute(Statement(AddConstraint(table.primary_key), {str(table.schema): schema}).sql)
+        if not await has_key(connection, schema, table):
+            await add_key(connection, schema, table)
 
 
 async def add_indexes(connection: Connection, tables: Iterable[sa.Table], schema: str) -> None:
@@ -94,3 +104,10 @@ async def add_indexes(connection: Connection, tables: Iterable[sa.Table], schema
 async def next_number(connection: Connection, projection: str) -> int:
     """Give the number after the highest that a projection's generations have."""
     return int(await connection.fetchval(_HIGHEST.sql, *_HIGHEST.arguments(projection=projection)) or 0) + 1
+
+
+async def drop_generation(connection: Connection, projection: str, number: int) -> None:
+    """Take away a generation with its rows."""
+    await connection.execute(f'DROP SCHEMA IF EXISTS "{registry.schema_of(projection, number)}" CASCADE')
+    for statement in _FORGET:
+        await connection.execute(statement.sql, *statement.arguments(projection=projection, generation=number))

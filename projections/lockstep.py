@@ -31,7 +31,10 @@ _MEMBERS = Statement(
         _position.c.next_offset,
     )
     .join(_generation, _same)
-    .where(_generation.c.state.in_(("active", "standby")), _position.c.partition == sa.bindparam("partition"))
+    .where(
+        sa.or_(_generation.c.state == "active", _generation.c.state == "standby"),
+        _position.c.partition == sa.bindparam("partition"),
+    )
     .order_by(_position.c.projection, _position.c.generation)
 )
 _ADVANCE = Statement(

@@ -63,7 +63,9 @@ async def provision_schema(database: Database, partitions: int) -> None:
         present = {row["projection"] for row in rows}
         for projection in PROJECTIONS:
             if projection.name not in present:
-                schema = await add_generation(connection, projection, 1, state="active", partitions=range(partitions))
+                schema = await add_generation(
+                    connection, projection, 1, state="active", positions=dict.fromkeys(range(partitions), 0)
+                )
                 await add_keys(connection, projection.metadata.sorted_tables, schema)
                 await add_indexes(connection, projection.metadata.sorted_tables, schema)
 

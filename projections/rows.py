@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import AddConstraint
 
-from projections.database import Query
+from projections.database import Query, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 def upsert(table: sa.Table) -> sa.ClauseElement:
     """Give the statement that writes one row in place of the one with its primary key."""
-    insert = postgresql.insert(table).values({column.name: sa.bindparam(column.name) for column in table.columns})
+    return _replacing(
+        table, postgresql.insert(table).values({column.name: sa.bindparam(column.name) for column in table.columns})
+    )
+
+
+def _replacing(table: sa.Table, insert: postgresql.Insert) -> sa.ClauseElement:
     keys = [column.name for column in table.primary_key]
     return insert.on_conflict_do_update(
         index_elements=keys,
@@ -46,3 +52,41 @@ async def copy(connection: Connection, schema: str, table: sa.Table, values: Ite
     """Add rows that are new, with all columns of the table in their order."""
     columns = [column.name for column in table.columns]
     await connection.copy_records_to_table(table.name, schema_name=schema, columns=columns, records=values)
+
+
+async def merge(connection: Connection, schema: str, table: sa.Table, values: Iterable[Sequence[object]]) -> None:
+    """Write many rows at once, in place of those with their primary keys; in a transaction.
+
+    A table without a primary key is taken to be empty, and has one afterwards.
+    """
+    if not await has_key(connection, schema, table):
+        await copy(connection, schema, table, values)
+        await add_key(connection, schema, table)
+        return
+    staging = f"merging_{schema}_{table.name}"
+    await connection.execute(f'CREATE TEMP TABLE "{staging}" (LIKE "{schema}"."{table.name}") ON COMMIT DROP')
+    await connection.copy_records_to_table(staging, records=values)
+    await connection.execute(Statement(_upsert_from(table, staging), {str(table.schema): schema}).sql)
+    await connection.execute(f'DROP TABLE "{staging}"')
+
+
+async def add_key(connection: Connection, schema: str, table: sa.Table) -> None:
+    """Make the primary key of a table that has none."""
+    clause = AddConstraint(table.primary_key, isolate_from_table=False)  # else no table made later would have one
+    await connection.execute(Statement(clause, {str(table.schema): schema}).sql)
+
+
+async def has_key(connection: Connection, schema: str, table: sa.Table) -> bool:
+    """Tell whether a table has a primary key yet."""
+    return bool(await connection.fetchval(_HAS_KEY, f'"{schema}"."{table.name}"'))
+
+
+_HAS_KEY = "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1::text::regclass AND indisprimary)"
+
+
+def _upsert_from(table: sa.Table, staging: str) -> sa.ClauseElement:
+    names = [column.name for column in table.columns]
+    return _replacing(
+        table,
+        postgresql.insert(table).from_select(names, sa.select(*map(sa.column, names)).select_from(sa.table(staging))),
+    )

@@ -1,0 +1,95 @@
+"""Snapshots: frozen copies of verified generations, from which a later run can begin instead of the log's beginning.
+
+A snapshot is used only by the very code that verified it: where the fingerprint differs, the rows might.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from projections import lockstep, registry
+from projections.catalog import find, fingerprint
+from projections.database import Statement
+from projections.generations import add_generation, drop_generation, next_number
+from projections.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from projections.database import Connection, Database
+    from projections.replay.builder import Target
+
+_generation, _position = registry.generation, registry.position
+_SNAPSHOTS = Statement(
+    sa.select(_generation.c.projection, _generation.c.generation, _generation.c.code)
+    .where(_generation.c.state == "snapshot")
+    .order_by(_generation.c.generation.desc())
+)
+_ACTIVE = Statement(
+    sa.select(
+        _generation.c.projection,
+        _generation.c.generation,
+        _generation.c.definition,
+        _generation.c.code,
+        _generation.c.verified_at,
+    )
+    .where(_generation.c.state == "active")
+    .order_by(_generation.c.projection)
+)
+_POSITIONS = Statement(
+    sa.select(_position.c.partition, _position.c.next_offset).where(
+        _position.c.projection == sa.bindparam("projection"), _position.c.generation == sa.bindparam("generation")
+    )
+)
+
+
+async def take(database: Database) -> Mapping[int, int]:
+    """Copy the active generations, all at one position; older snapshots go. Gives the position.
+
+    Raises Refused where one was never verified by this very code, DatabaseUnavailable.
+    """
+    async with database.connection() as connection, connection.transaction(isolation="repeatable_read"):
+        older = await connection.fetch(_SNAPSHOTS.sql)
+        position: Mapping[int, int] = {}
+        for row in await connection.fetch(_ACTIVE.sql):
+            name, number = row["projection"], row["generation"]
+            projection = find(name, row["definition"])
+            if projection is None or row["verified_at"] is None or row["code"] != fingerprint(projection):
+                raise Refused(
+                    f"Generation {number} of {name} was not verified by this code: run `replay verify` first."
+                )
+            position = await _position_of(connection, name, number)
+            target = await next_number(connection, name)
+            await add_generation(connection, projection, target, state="snapshot", positions=position)
+            await _copy(connection, name, number, target)
+        for row in older:
+            await drop_generation(connection, row["projection"], row["generation"])
+    return position
+
+
+async def fill(connection: Connection, targets: Sequence[Target]) -> None:
+    """Begin new, empty generations with snapshots, where there is one of this very code for each of them."""
+    found = {(row["projection"], row["code"]): row["generation"] for row in await connection.fetch(_SNAPSHOTS.sql)}
+    chosen = [found.get((target.projection.name, fingerprint(target.projection))) for target in targets]
+    numbers = [number for number in chosen if number is not None]
+    if len(numbers) < len(targets):
+        return
+    for target, number in zip(targets, numbers, strict=True):
+        name = target.projection.name
+        await _copy(connection, name, number, target.generation)
+        for partition, offset in (await _position_of(connection, name, number)).items():
+            await lockstep.advance(connection, partition, [(name, target.generation)], offset)
+
+
+async def _position_of(connection: Connection, projection: str, number: int) -> Mapping[int, int]:
+    rows = await connection.fetch(_POSITIONS.sql, *_POSITIONS.arguments(projection=projection, generation=number))
+    return {row["partition"]: row["next_offset"] for row in rows}
+
+
+async def _copy(connection: Connection, projection: str, source: int, target: int) -> None:
+    old, new = registry.schema_of(projection, source), registry.schema_of(projection, target)
+    for row in await connection.fetch("SELECT table_name FROM information_schema.tables WHERE table_schema = $1", old):
+        table = row["table_name"]
+        await connection.execute(f'INSERT INTO "{new}"."{table}" SELECT * FROM "{old}"."{table}"')  # noqa: S608 - our own names

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from app.log.port import Record
 
 
+TASK = {"task": True}
+"""Marks, as a column's `info`, the column that tells which task a row belongs to; every table has one."""
+
+
 class Accepted(NamedTuple):
     """An event that happened, and the task as it was right after."""
 
@@ -77,6 +81,11 @@ class Projection(Protocol):
 
     def fold(self, judged: Judged) -> Sequence[Rows]:
         """Give the rows that a judged batch writes; folding it again gives the same rows."""
+
+
+def task_column(table: sa.Table) -> sa.Column[UUID]:
+    """Give the column that tells which task a row belongs to."""
+    return next(column for column in table.columns if column.info.get("task"))
 
 
 def task_ids(records: Iterable[Record]) -> set[UUID]:

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 
 import app.domain
 from projections import batch
+from projections.refusal import Refused
 from projections.task.fold import TaskProjection
 from projections.task_history.fold import TaskHistoryProjection
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from projections.batch import Projection
 
 PROJECTIONS: tuple[Projection, ...] = (TaskProjection(), TaskHistoryProjection())
@@ -33,6 +36,15 @@ def find(name: str, definition: int) -> Projection | None:
         if (projection.name, projection.definition) == (name, definition):
             return projection
     return None
+
+
+def names(wanted: Collection[str] = ()) -> list[str]:
+    """Give the wanted projections in the order of the catalog, or all; raises Refused for one that does not exist."""
+    known = [projection.name for projection in PROJECTIONS]
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise Refused(f"There is no projection {', '.join(unknown)}; there are: {', '.join(known)}.")
+    return [name for name in known if name in wanted] if wanted else known
 
 
 def fingerprint(projection: Projection) -> str:

@@ -53,6 +53,15 @@ class Statement:
         """Give the arguments in the order of the statement, from values by name and those written in the clause."""
         return [values[name] if name in values else self._values[name] for name in self._names]
 
+    async def fetch(self, connection: Connection, **values: Any) -> list[asyncpg.Record]:
+        """Run it and give its rows. Raises what asyncpg raises."""
+        rows: list[asyncpg.Record] = await connection.fetch(self.sql, *self.arguments(**values))
+        return rows
+
+    async def execute(self, connection: Connection, **values: Any) -> None:
+        """Run it for its effect. Raises what asyncpg raises."""
+        await connection.execute(self.sql, *self.arguments(**values))
+
 
 class Query:
     """A clause over projection tables, compiled once for each set of schemas that it is used with."""
@@ -121,5 +130,4 @@ class Database:
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """Run one statement and give its rows. Raises DatabaseUnavailable."""
         async with self.connection() as connection:
-            rows: list[asyncpg.Record] = await connection.fetch(statement.sql, *statement.arguments(**values))
-            return rows
+            return await statement.fetch(connection, **values)

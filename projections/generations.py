@@ -63,19 +63,17 @@ async def add_generation(
     schema = registry.schema_of(projection.name, number)
     await connection.execute(f'CREATE SCHEMA "{schema}"')
     for table in projection.metadata.sorted_tables:
-        await connection.execute(Statement(CreateTable(table), {projection.name: schema}).sql)
+        await Statement(CreateTable(table), {projection.name: schema}).execute(connection)
         await connection.execute(f'ALTER TABLE "{schema}"."{table.name}" DROP CONSTRAINT "{table.name}_pkey"')
-    await connection.execute(
-        _ADD.sql,
-        *_ADD.arguments(
-            projection=projection.name,
-            generation=number,
-            definition=projection.definition,
-            code=fingerprint(projection),
-            state=state,
-            replay=replay,
-            scratch=scratch,
-        ),
+    await _ADD.execute(
+        connection,
+        projection=projection.name,
+        generation=number,
+        definition=projection.definition,
+        code=fingerprint(projection),
+        state=state,
+        replay=replay,
+        scratch=scratch,
     )
     await connection.executemany(
         _BEGIN.sql,
@@ -98,16 +96,17 @@ async def add_indexes(connection: Connection, tables: Iterable[sa.Table], schema
     """Make the indexes of some tables; those that are there stay."""
     for table in tables:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            await connection.execute(Statement(CreateIndex(index, if_not_exists=True), {str(table.schema): schema}).sql)
+            await Statement(CreateIndex(index, if_not_exists=True), {str(table.schema): schema}).execute(connection)
 
 
 async def next_number(connection: Connection, projection: str) -> int:
     """Give the number after the highest that a projection's generations have."""
-    return int(await connection.fetchval(_HIGHEST.sql, *_HIGHEST.arguments(projection=projection)) or 0) + 1
+    ((highest,),) = await _HIGHEST.fetch(connection, projection=projection)
+    return int(highest or 0) + 1
 
 
 async def drop_generation(connection: Connection, projection: str, number: int) -> None:
     """Take away a generation with its rows."""
     await connection.execute(f'DROP SCHEMA IF EXISTS "{registry.schema_of(projection, number)}" CASCADE')
     for statement in _FORGET:
-        await connection.execute(statement.sql, *statement.arguments(projection=projection, generation=number))
+        await statement.execute(connection, projection=projection, generation=number)

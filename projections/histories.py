@@ -37,9 +37,9 @@ async def load_histories(
     """Read the histories of some tasks; those that have none are left out."""
     wanted = list(ids)
     histories: dict[UUID, History] = {}
-    for row in await connection.fetch(_TASKS.at(schemas).sql, wanted):
+    for row in await _TASKS.at(schemas).fetch(connection, ids=wanted):
         histories[row["id"]] = History(state_of(row), row["version"])
-    for row in await connection.fetch(_PARKED.at(schemas).sql, wanted):
+    for row in await _PARKED.at(schemas).fetch(connection, ids=wanted):
         history = histories.get(row["task_id"], EMPTY)
         version = max(history.version, row["version"] or 0)
         histories[row["task_id"]] = History(history.state, version, row["reason"])

@@ -71,7 +71,7 @@ async def lock(connection: Connection, partitions: Iterable[int]) -> None:
 
 async def members(connection: Connection, partition: int) -> list[Member]:
     """Give the active and standby generations at a partition, by name and number; the caller holds its lock."""
-    rows = await connection.fetch(_MEMBERS.sql, *_MEMBERS.arguments(partition=partition))
+    rows = await _MEMBERS.fetch(connection, partition=partition)
     return [Member(*row) for row in rows]
 
 

@@ -57,9 +57,9 @@ async def provision_schema(database: Database, partitions: int) -> None:
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{registry.SCHEMA}"')
         await connection.execute(f"COMMENT ON SCHEMA \"{registry.SCHEMA}\" IS '{_MARK}{registry.REVISION}'")
         for table in registry.metadata.sorted_tables:
-            await connection.execute(Statement(CreateTable(table, if_not_exists=True)).sql)
+            await Statement(CreateTable(table, if_not_exists=True)).execute(connection)
         await add_indexes(connection, registry.metadata.sorted_tables, registry.SCHEMA)
-        rows = await connection.fetch(Statement(sa.select(registry.generation.c.projection)).sql)
+        rows = await Statement(sa.select(registry.generation.c.projection)).fetch(connection)
         present = {row["projection"] for row in rows}
         for projection in PROJECTIONS:
             if projection.name not in present:

@@ -66,14 +66,14 @@ async def merge(connection: Connection, schema: str, table: sa.Table, values: It
     staging = f"merging_{schema}_{table.name}"
     await connection.execute(f'CREATE TEMP TABLE "{staging}" (LIKE "{schema}"."{table.name}") ON COMMIT DROP')
     await connection.copy_records_to_table(staging, records=values)
-    await connection.execute(Statement(_upsert_from(table, staging), {str(table.schema): schema}).sql)
+    await Statement(_upsert_from(table, staging), {str(table.schema): schema}).execute(connection)
     await connection.execute(f'DROP TABLE "{staging}"')
 
 
 async def add_key(connection: Connection, schema: str, table: sa.Table) -> None:
     """Make the primary key of a table that has none."""
     clause = AddConstraint(table.primary_key, isolate_from_table=False)  # else no table made later would have one
-    await connection.execute(Statement(clause, {str(table.schema): schema}).sql)
+    await Statement(clause, {str(table.schema): schema}).execute(connection)
 
 
 async def has_key(connection: Connection, schema: str, table: sa.Table) -> bool:

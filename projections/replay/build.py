@@ -134,6 +134,7 @@ class Build:
             if sum(ends[partition] - offset for partition, offset in builder.position.items()) <= NEAR:
                 break
         self._tell("joining", builder, ends)
+        await self._wait_for_live(builder)
         return await join(connection, self._source.log, builder, claimed.run)
 
     async def _read(self, connection: Connection, claimed: Claimed, builder: Builder, stop: Mapping[int, int]) -> None:
@@ -168,6 +169,17 @@ class Build:
             await asyncio.sleep(STEP)
             self.pace.restart()
         self.progress.resting = None
+
+    async def _wait_for_live(self, builder: Builder) -> None:
+        """Wait until the live generations have what the new ones have; only then can they go on together."""
+        while True:
+            live = await PostgresReadModel(self._database).positions()
+            behind = sum(max(0, offset - live[partition]) for partition, offset in builder.position.items())
+            if not behind:
+                self.progress.resting = None
+                return
+            self.progress.resting = f"waits for the live projections, which are {behind} events behind"
+            await asyncio.sleep(STEP)
 
     # --- telling and listening --------------------------------------------------------------
 

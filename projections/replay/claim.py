@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from projections import registry
-from projections.catalog import JUDGE, PROJECTIONS, find, fingerprint
+from projections.catalog import JUDGE, PROJECTIONS, find, fingerprint, names
 from projections.database import Statement
 from projections.generations import add_generation, drop_generation, next_number
 from projections.refusal import Refused
@@ -16,7 +16,7 @@ from projections.replay import runs, snapshots
 from projections.replay.builder import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from projections.database import Connection, Database
 
@@ -73,23 +73,23 @@ async def claim(database: Database, request: Request, beginnings: Mapping[int, i
     Raises Refused where another process holds the run, or the interrupted one is of other projections or other code;
     DatabaseUnavailable.
     """
-    names = _names(request.projections)
+    wanted = names(request.projections)
     holder = runs.own_name()
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", runs.LOCK)
         before = await runs.latest_of(connection)
         if before is not None and not before.is_over:
             await runs.take_over(connection, before, holder)
-            if request.projections and set(names) != set(before.projections):
+            if request.projections and set(wanted) != set(before.projections):
                 raise Refused(
                     f"Run {before.id} of {', '.join(before.projections)} was interrupted: go on with it with "
                     "`replay resume`, or give it up with `replay abort`."
                 )
             return Claimed(before.id, holder, await _targets(connection, before.id), is_new=False)
-        run = await runs.begin(connection, names, holder, rate=request.rate, pause_above_lag=request.pause_above_lag)
+        run = await runs.begin(connection, wanted, holder, rate=request.rate, pause_above_lag=request.pause_above_lag)
         targets = []
         for projection in PROJECTIONS:
-            if projection.name in names or projection.name == JUDGE:
+            if projection.name in wanted or projection.name == JUDGE:
                 number = await next_number(connection, projection.name)
                 await add_generation(
                     connection,
@@ -98,7 +98,7 @@ async def claim(database: Database, request: Request, beginnings: Mapping[int, i
                     state="building",
                     positions=beginnings,
                     replay=run,
-                    scratch=projection.name not in names,
+                    scratch=projection.name not in wanted,
                 )
                 targets.append(Target(projection, number))
         if request.use_snapshots:
@@ -108,7 +108,7 @@ async def claim(database: Database, request: Request, beginnings: Mapping[int, i
 
 async def position_of(connection: Connection, run: int) -> dict[int, int]:
     """Give where a run's generations stand."""
-    return {row[0]: row[1] for row in await connection.fetch(_POSITION.sql, run)}
+    return {row[0]: row[1] for row in await _POSITION.fetch(connection, run=run)}
 
 
 async def give_up(database: Database, run: runs.Run) -> None:
@@ -121,21 +121,21 @@ async def give_up(database: Database, run: runs.Run) -> None:
 
 async def discard(connection: Connection, run: int) -> None:
     """Take away what a run has built, and end it as aborted."""
-    for row in await connection.fetch(_BUILDING.sql, run):
+    for row in await _BUILDING.fetch(connection, run=run):
         await drop_generation(connection, row["projection"], row["generation"])
     await runs.end(connection, run, "aborted")
 
 
 async def drop_scratch(connection: Connection, run: int) -> None:
     """Take away the generations that only the run itself needed."""
-    for row in await connection.fetch(_BUILDING.sql, run):
+    for row in await _BUILDING.fetch(connection, run=run):
         if row["scratch"]:
             await drop_generation(connection, row["projection"], row["generation"])
 
 
 async def _targets(connection: Connection, run: int) -> Sequence[Target]:
     targets = []
-    for row in await connection.fetch(_BUILDING.sql, run):
+    for row in await _BUILDING.fetch(connection, run=run):
         projection = find(row["projection"], row["definition"])
         if projection is None or fingerprint(projection) != row["code"]:
             raise Refused(
@@ -144,11 +144,3 @@ async def _targets(connection: Connection, run: int) -> Sequence[Target]:
             )
         targets.append(Target(projection, row["generation"]))
     return targets
-
-
-def _names(wanted: Collection[str]) -> list[str]:
-    known = [projection.name for projection in PROJECTIONS]
-    unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        raise Refused(f"There is no projection {', '.join(unknown)}; there are: {', '.join(known)}.")
-    return [name for name in known if name in wanted] if wanted else known

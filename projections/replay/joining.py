@@ -63,7 +63,7 @@ async def join(connection: Connection, log: Log, builder: Builder, run: int) -> 
                     await _apply(connection, builder, batch, live)
                 await builder.checkpoint(connection)
                 await claim.drop_scratch(connection, run)
-                await connection.execute(_JOIN.sql, *_JOIN.arguments(run=run))
+                await _JOIN.execute(connection, run=run)
                 await runs.end(connection, run, "done")
         except TimeoutError:
             return False

@@ -163,7 +163,7 @@ async def latest(database: Database) -> Run | None:
 
 async def latest_of(connection: Connection) -> Run | None:
     """See `latest`."""
-    rows = await connection.fetch(_LATEST.sql)
+    rows = await _LATEST.fetch(connection)
     return Run(*rows[0]) if rows else None
 
 
@@ -174,10 +174,10 @@ async def begin(
     before = await latest_of(connection)
     if before is not None and not before.is_over:
         raise Refused(f"Run {before.id} of {before.holder} goes on: wait for it, or abort it with `replay abort`.")
-    arguments = _BEGIN.arguments(
-        projections=list(projections), holder=holder, rate=rate, pause_above_lag=pause_above_lag
+    ((run,),) = await _BEGIN.fetch(
+        connection, projections=list(projections), holder=holder, rate=rate, pause_above_lag=pause_above_lag
     )
-    return int(await connection.fetchval(_BEGIN.sql, *arguments))
+    return int(run)
 
 
 async def take_over(connection: Connection, run: Run, holder: str) -> None:
@@ -186,12 +186,13 @@ async def take_over(connection: Connection, run: Run, holder: str) -> None:
         raise Refused(
             f"Run {run.id} is worked on by {run.holder}: see `replay status`, or end it there with `replay abort`."
         )
-    await connection.execute(_TAKE_OVER.sql, *_TAKE_OVER.arguments(run=run.id, new_holder=holder))
+    await _TAKE_OVER.execute(connection, run=run.id, new_holder=holder)
 
 
 async def renew(connection: Connection, run: int, holder: str, progress: Progress) -> Orders:
     """Renew the lease and tell how far the run is; gives what operators want. Raises LeaseLost."""
-    arguments = _RENEW.arguments(
+    rows = await _RENEW.fetch(
+        connection,
         run=run,
         me=holder,
         now_state=progress.state,
@@ -200,27 +201,26 @@ async def renew(connection: Connection, run: int, holder: str, progress: Progres
         total=progress.total,
         speed=progress.speed,
     )
-    row = await connection.fetchrow(_RENEW.sql, *arguments)
-    if row is None:
+    if not rows:
         raise LeaseLost
-    return Orders(*row)
+    return Orders(*rows[0])
 
 
 async def step_back(connection: Connection, run: int, holder: str, reason: str | None) -> None:
     """Give the lease up, so that another process can go on at once."""
-    await connection.execute(_STEP_BACK.sql, *_STEP_BACK.arguments(run=run, me=holder, reason=reason))
+    await _STEP_BACK.execute(connection, run=run, me=holder, reason=reason)
 
 
 async def end(connection: Connection, run: int, state: str) -> None:
     """Mark a run as over: done or aborted."""
-    await connection.execute(_END.sql, *_END.arguments(run=run, last_state=state))
+    await _END.execute(connection, run=run, last_state=state)
 
 
 async def want(database: Database, wanted: str) -> Run:
     """Tell the run that goes on to pause, run or abort. Raises Refused where none goes on, DatabaseUnavailable."""
     run = await _going_on(database)
     async with database.connection() as connection:
-        await connection.execute(_WANT.sql, *_WANT.arguments(run=run.id, want=wanted))
+        await _WANT.execute(connection, run=run.id, want=wanted)
     return run
 
 
@@ -228,7 +228,7 @@ async def limit(database: Database, *, rate: int | None, pause_above_lag: int | 
     """Change the limits of the run that goes on; None is no limit. Raises Refused, DatabaseUnavailable."""
     run = await _going_on(database)
     async with database.connection() as connection:
-        await connection.execute(_LIMIT.sql, *_LIMIT.arguments(run=run.id, new_rate=rate, new_lag=pause_above_lag))
+        await _LIMIT.execute(connection, run=run.id, new_rate=rate, new_lag=pause_above_lag)
     return run
 
 

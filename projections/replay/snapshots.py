@@ -51,9 +51,9 @@ async def take(database: Database) -> Mapping[int, int]:
     Raises Refused where one was never verified by this very code, DatabaseUnavailable.
     """
     async with database.connection() as connection, connection.transaction(isolation="repeatable_read"):
-        older = await connection.fetch(_SNAPSHOTS.sql)
+        older = await _SNAPSHOTS.fetch(connection)
         position: Mapping[int, int] = {}
-        for row in await connection.fetch(_ACTIVE.sql):
+        for row in await _ACTIVE.fetch(connection):
             name, number = row["projection"], row["generation"]
             projection = find(name, row["definition"])
             if projection is None or row["verified_at"] is None or row["code"] != fingerprint(projection):
@@ -71,7 +71,7 @@ async def take(database: Database) -> Mapping[int, int]:
 
 async def fill(connection: Connection, targets: Sequence[Target]) -> None:
     """Begin new, empty generations with snapshots, where there is one of this very code for each of them."""
-    found = {(row["projection"], row["code"]): row["generation"] for row in await connection.fetch(_SNAPSHOTS.sql)}
+    found = {(row["projection"], row["code"]): row["generation"] for row in await _SNAPSHOTS.fetch(connection)}
     chosen = [found.get((target.projection.name, fingerprint(target.projection))) for target in targets]
     numbers = [number for number in chosen if number is not None]
     if len(numbers) < len(targets):
@@ -84,7 +84,7 @@ async def fill(connection: Connection, targets: Sequence[Target]) -> None:
 
 
 async def _position_of(connection: Connection, projection: str, number: int) -> Mapping[int, int]:
-    rows = await connection.fetch(_POSITIONS.sql, *_POSITIONS.arguments(projection=projection, generation=number))
+    rows = await _POSITIONS.fetch(connection, projection=projection, generation=number)
     return {row["partition"]: row["next_offset"] for row in rows}
 
 

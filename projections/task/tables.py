@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from projections.batch import TASK
+
 metadata = sa.MetaData(schema="task")
 
 task = sa.Table(
     "task",
     metadata,
-    sa.Column("id", postgresql.UUID, primary_key=True),
+    sa.Column("id", postgresql.UUID, primary_key=True, info=TASK),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False, comment="open, completed or deleted"),
@@ -34,7 +36,9 @@ dead_letter = sa.Table(
     metadata,
     sa.Column("partition", sa.Integer, primary_key=True),
     sa.Column("log_offset", sa.BigInteger, primary_key=True),
-    sa.Column("task_id", postgresql.UUID, nullable=True, index=True, comment="null where the key names no task"),
+    sa.Column(
+        "task_id", postgresql.UUID, nullable=True, index=True, info=TASK, comment="null where the key names none"
+    ),
     sa.Column("taken_version", sa.Integer, nullable=True, comment="the version that the record took, if it took one"),
     sa.Column("verdict", sa.Text, nullable=False, comment="poison, or parked behind poison"),
     sa.Column("reason", sa.Text, nullable=False),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from projections.batch import TASK
+
 metadata = sa.MetaData(schema="task_history")
 
 task_history = sa.Table(
     "task_history",
     metadata,
-    sa.Column("task_id", postgresql.UUID, primary_key=True),
+    sa.Column("task_id", postgresql.UUID, primary_key=True, info=TASK),
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("event_id", postgresql.UUID, nullable=False),
     sa.Column("type", sa.Text, nullable=False),

@@ -8,7 +8,7 @@ from app.domain.envelope import Event, Unreadable, decode, decode_key
 from app.domain.history import EMPTY, History, Verdict, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from uuid import UUID
 
     import sqlalchemy as sa
@@ -51,17 +51,24 @@ class Judged(NamedTuple):
     verdicts: list[Verdict]
     histories: Mapping[UUID, History]
     """Of the tasks that the batch is about, after it."""
+    repaired: set[UUID]
+    """Tasks that an operator repaired: their dead letters of earlier batches hold no longer.
+
+    Those of this batch before the repair are not in `dead_letters`, and those behind it are.
+    """
 
 
 class Rows(NamedTuple):
     """Rows to write to one table of a projection, all with the columns of the table in their order.
 
     `replaces` says that a row takes the place of the one with its primary key; else all rows are new.
+    `clears` names a column, and values: rows that have one of them go first.
     """
 
     table: sa.Table
     replaces: bool
     values: Sequence[tuple[object, ...]]
+    clears: tuple[str, Collection[object]] | None = None
 
 
 class Projection(Protocol):
@@ -101,7 +108,7 @@ def judge(
     `refused` names offsets whose events the database will not take, and why; they are poison although readable.
     """
     current = dict(histories)
-    judged = Judged([], [], [], current)
+    judged = Judged([], [], [], current, set())
     for record in records:
         event = decode(record.key, record.value)
         if record.offset in refused:
@@ -114,6 +121,9 @@ def judge(
         judged.verdicts.append(verdict)
         if verdict is Verdict.ACCEPTED and isinstance(event, Event):
             judged.accepted.append(Accepted(partition, record.offset, event, after.state))
+            if event.repairs is not None:
+                judged.repaired.add(event.task_id)
+                judged.dead_letters[:] = [letter for letter in judged.dead_letters if letter.task_id != task_id]
         elif verdict is not Verdict.VOID:
             taken = after.version if after.version > before.version else None
             reason = after.parked or ""

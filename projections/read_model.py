@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 
 from app.domain.envelope import KINDS
 from app.domain.history import EMPTY, History
-from app.domain.task import evolve
+from app.domain.task import evolve, restore
 from app.read_model import Receipt, Stored
 from projections import registry
 from projections.database import Query, Statement
@@ -49,7 +49,9 @@ _RECEIPT = Query(
     .limit(1)
 )
 _EVENTS = Query(
-    sa.select(task_history.c.type, task_history.c.time, task_history.c.data)
+    sa.select(
+        task_history.c.type, task_history.c.time, task_history.c.data, task_history.c.repairs, task_history.c.version
+    )
     .where(task_history.c.task_id == sa.bindparam("id"), task_history.c.version <= sa.bindparam("version"))
     .order_by(task_history.c.version)
 )
@@ -101,6 +103,10 @@ class PostgresReadModel:
             return None
         task_id, version, command_hash, offset = rows[0]
         state: State = None
-        for kind, time, data in await self._database.fetch(_EVENTS.at(schemas), id=task_id, version=version):
-            state = evolve(state, msgspec.json.decode(data, type=KINDS[kind]), task_id, time)
+        for row in await self._database.fetch(_EVENTS.at(schemas), id=task_id, version=version):
+            change = msgspec.json.decode(row["data"], type=KINDS[row["type"]])
+            if row["repairs"] is None:
+                state = evolve(state, change, task_id, row["time"])
+            else:
+                state = restore(change, task_id, row["time"], row["repairs"], row["version"])
         return Receipt(task_id, command_hash, state, offset)

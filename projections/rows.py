@@ -38,8 +38,17 @@ def _upsert(table: sa.Table) -> Query:
     return Query(upsert(table))
 
 
+@cache
+def _clear(table: sa.Table, column: str) -> Query:
+    wanted = sa.bindparam("values", type_=postgresql.ARRAY(table.c[column].type))
+    return Query(sa.delete(table).where(table.c[column] == sa.any_(wanted)))
+
+
 async def write(connection: Connection, schemas: Mapping[str, str], rows: Rows) -> None:
     """Write rows to the schema that stands for that of their table. Raises what asyncpg raises."""
+    if rows.clears is not None:
+        column, values = rows.clears
+        await connection.execute(_clear(rows.table, column).at(schemas).sql, list(values))
     if not rows.values:
         return
     if rows.replaces:

@@ -33,6 +33,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `command_id` names the command that it answers; `command_hash` is the fingerprint of that
     command's request, and set only where the client chose the id by an Idempotency-Key.
+    `repairs` is set only where an operator repairs a parked task: the change carries the whole task then, and this is
+    when the task was created, so that every reader goes on from the same state, whatever it could read before.
     """
 
     id: UUID
@@ -43,6 +45,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     command_id: UUID
     command_hash: str | None = None
     traceparent: str | None = None
+    repairs: datetime | None = None
     change: Change
 
     @property
@@ -78,6 +81,7 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     commandhash: str | None = None
     actor: str
     traceparent: str | None = None
+    repairs: Moment | None = None
 
 
 class _Claim(msgspec.Struct, frozen=True, gc=False):
@@ -118,6 +122,7 @@ def encode(event: Event) -> bytes:
             commandhash=event.command_hash,
             actor=event.actor,
             traceparent=event.traceparent,
+            repairs=event.repairs,
         )
     )
 
@@ -157,6 +162,7 @@ def decode(key: bytes | None, value: bytes | None) -> Event | Unreadable:
         command_id=envelope.commandid,
         command_hash=envelope.commandhash,
         traceparent=envelope.traceparent,
+        repairs=envelope.repairs,
         change=change,
     )
 

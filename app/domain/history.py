@@ -2,6 +2,9 @@
 
 A task's records share a partition, so all readers meet them in the same order. The rule looks at
 nothing but that order, and so every reader reaches the same answer without talking to another.
+
+A task that is parked waits for an operator, whose decision is a record in the log as well: an event that `repairs`
+carries the whole task, and the task goes on from there for every reader, also for one that never took it for parked.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.envelope import Event, Unreadable
-from app.domain.task import ImpossibleChange, State, evolve
+from app.domain.task import ImpossibleChange, State, evolve, restore
 
 
 class Verdict(Enum):
@@ -25,14 +28,14 @@ class Verdict(Enum):
     POISON = "poison"
     """No correct writer of this code's age wrote it; its task is parked."""
     PARKED = "parked"
-    """It happened, but cannot be applied until the poison before it is dealt with."""
+    """It took its version, but cannot be applied until an operator has dealt with the poison before it."""
 
 
 class History(Struct, frozen=True, gc=False):
     """A task's history as far as it was read.
 
     `version` counts accepted records. It runs ahead of the state's own version only while the task
-    is parked: from then on versions are still decided, but nothing is applied.
+    is parked: from then on versions are still decided, but nothing is applied, up to the next repair.
     """
 
     state: State = None
@@ -50,7 +53,8 @@ def read(history: History, record: Event | Unreadable) -> tuple[Verdict, History
         return Verdict.VOID, history
     if record.version != history.version + 1:
         return Verdict.POISON, _park(history, history.version, _why_not_next(history, record))
-    if history.parked:
+    repairs = isinstance(record, Event) and record.repairs is not None
+    if history.parked and not repairs:
         return Verdict.PARKED, replace(history, version=record.version)
     try:
         return Verdict.ACCEPTED, History(_apply(history, record), record.version)
@@ -61,6 +65,8 @@ def read(history: History, record: Event | Unreadable) -> tuple[Verdict, History
 def _apply(history: History, record: Event | Unreadable) -> State:
     if isinstance(record, Unreadable):
         raise ImpossibleChange(record.reason)
+    if record.repairs is not None:
+        return restore(record.change, record.task_id, record.time, record.repairs, record.version)
     return evolve(history.state, record.change, record.task_id, record.time)
 
 

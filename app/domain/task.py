@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict, astuple, replace
 
 from app.domain.commands import Command, CompleteTask, CreateTask, DeleteTask, Priority, ReopenTask, UpdateTask
 from app.domain.errors import (
@@ -131,6 +131,25 @@ def evolve(state: State, change: Change, task_id: UUID, time: datetime) -> Task 
     if isinstance(change, TaskCompleted):
         return replace(state, status="completed", completed_at=time, updated_at=time, version=version)
     return DeletedTask(id=task_id, created_at=state.created_at, deleted_at=time, version=version)
+
+
+def is_whole(change: Change) -> bool:
+    """Tell whether a change carries all that a task is: every field and that it is open, or that it is deleted."""
+    return isinstance(change, TaskDeleted) or (isinstance(change, TaskUpdated) and UNSET not in astuple(change))
+
+
+def restore(change: Change, task_id: UUID, time: datetime, created_at: datetime, version: int) -> Task | DeletedTask:
+    """Set a task's state from a change that carries all of it; what the task was before does not matter.
+
+    Raises ImpossibleChange for a change that is not whole.
+    """
+    if not is_whole(change):
+        raise ImpossibleChange("a repair carries every field of an open task, or deletes it")
+    if isinstance(change, TaskUpdated):
+        return Task(
+            id=task_id, **asdict(change), created_at=created_at, updated_at=time, completed_at=None, version=version
+        )
+    return DeletedTask(id=task_id, created_at=created_at, deleted_at=time, version=version)
 
 
 # --- decide ---------------------------------------------------------------------------------

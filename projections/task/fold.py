@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class TaskProjection:
     """One row a task; a deleted task keeps its id, version and times, and loses its contents.
 
-    What could not be applied stands beside it, in the order of the log.
+    What could not be applied stands beside it, in the order of the log, until the task is repaired.
     """
 
     name = "task"
@@ -30,7 +30,12 @@ class TaskProjection:
         latest = {one.event.task_id: one for one in judged.accepted}
         return [
             Rows(tables.task, replaces=True, values=[_row(one) for one in latest.values()]),
-            Rows(tables.dead_letter, replaces=False, values=judged.dead_letters),
+            Rows(
+                tables.dead_letter,
+                replaces=False,
+                values=judged.dead_letters,
+                clears=("task_id", judged.repaired) if judged.repaired else None,
+            ),
         ]
 
 

@@ -40,6 +40,7 @@ def _row(one: Accepted) -> tuple[object, ...]:
         event.actor,
         event.command_id,
         event.command_hash,
+        event.repairs,
         _encoder.encode(event.change).decode(),
         one.partition,
         one.offset,

@@ -20,6 +20,7 @@ task_history = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("command_id", postgresql.UUID, nullable=False),
     sa.Column("command_hash", sa.Text, nullable=True, comment="set where the client sent an Idempotency-Key"),
+    sa.Column("repairs", sa.TIMESTAMP(timezone=True), nullable=True, comment="in a repair: when the task was created"),
     sa.Column("data", postgresql.JSONB, nullable=False, comment="the event's data, in the newest revision"),
     sa.Column("partition", sa.Integer, nullable=False),
     sa.Column("log_offset", sa.BigInteger, nullable=False),

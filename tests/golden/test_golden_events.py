@@ -22,7 +22,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DUE = datetime(2026, 6, 30, 17, 30, tzinfo=UTC)
 
 
-def event(version, change, *, command_hash=None, traceparent=None) -> Event:
+def event(version, change, *, command_hash=None, traceparent=None, repairs=None) -> Event:
     identity = UUID(int=TASK.int ^ version)
     return Event(
         id=identity,
@@ -33,6 +33,7 @@ def event(version, change, *, command_hash=None, traceparent=None) -> Event:
         command_id=UUID("5f0c8d5e-1111-5222-8333-444444444444") if command_hash else identity,
         command_hash=command_hash,
         traceparent=traceparent,
+        repairs=repairs,
         change=change,
     )
 
@@ -60,9 +61,15 @@ EVENTS = {
     ),
     "task.updated.1.cleared": event(8, TaskUpdated(description="", priority=0, due_at=None, tags=[])),
     "task.updated.1.reopened": event(2_147_483_647, TaskUpdated(status="open"), traceparent=TRACE),
+    "task.updated.1.repairs": event(
+        9,
+        TaskUpdated(title="a", description="", priority=0, due_at=None, tags=[], status="open"),
+        repairs=datetime(2025, 12, 24, 18, 0, 0, 250000, tzinfo=UTC),
+    ),
     "task.completed.1": event(3, TaskCompleted()),
     "task.completed.1.keyed": event(3, TaskCompleted(), command_hash="00", traceparent=TRACE),
     "task.deleted.1": event(4, TaskDeleted()),
+    "task.deleted.1.repairs": event(9, TaskDeleted(), repairs=datetime(2025, 12, 24, 18, tzinfo=UTC)),
 }
 NEWEST_EVENTS = {name: each for name, each in EVENTS.items() if name.split(".")[2] == str(NEWEST[each.type])}
 

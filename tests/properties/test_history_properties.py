@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import reduce
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import TASK, number, unreadable
-from support.strategies import TASKS, partitions
+from support.builders import TASK, event, number, unreadable
+from support.strategies import TASKS, changes_of_state, moments, partitions, repairs, updates
 
+from agents.outline import is_accepted, last_version
 from app.domain.envelope import Event, Unreadable, decode, encode, encode_key
+from app.domain.errors import Rejected
 from app.domain.history import EMPTY, History, Verdict, read
+from app.domain.task import decide, restore
 
 
 def fold(records, history=EMPTY) -> History:
@@ -43,9 +47,47 @@ def test_correct_writers_never_park_a_task(records):
 
 @given(partitions())
 def test_accepted_versions_have_no_gap_and_no_double(records):
-    task = of_task(records)
+    task = [one for one in of_task(records) if isinstance(one, Unreadable) or one.repairs is None]
     accepted = [one.version for one, verdict in zip(task, verdicts(task), strict=True) if verdict is Verdict.ACCEPTED]
     assert accepted == list(range(1, len(accepted) + 1))
+
+
+@given(partitions())
+def test_only_a_repair_leaves_versions_out(records):
+    version = 0
+    for one, verdict in zip(task := of_task(records), verdicts(task), strict=True):
+        if verdict is Verdict.ACCEPTED:
+            assert one.version == version + 1 if one.repairs is None else one.version > version
+            version = one.version
+
+
+@given(partitions(), st.sets(st.integers(0, 30)), repairs, moments, st.lists(updates | changes_of_state, max_size=3))
+def test_readers_that_understood_different_records_agree_from_a_repair_on(records, blind, change, created_at, later):
+    newer = of_task(records)
+    older = [
+        unreadable(one.version) if place in blind and isinstance(one, Event) else one for place, one in enumerate(newer)
+    ]
+    repair = event(fold(newer).version + 1, change, TASKS[0], repairs=created_at)
+    after = fold([repair], fold(newer))
+    assert read(fold(older), repair) == (Verdict.ACCEPTED, after)
+    assert after == History(restore(change, TASKS[0], repair.time, created_at, repair.version), repair.version)
+    for command in later:
+        with suppress(Rejected):
+            change = decide(after.state, command)
+            if change is not None:
+                verdict, after = read(after, event(after.version + 1, change, TASKS[0]))
+                assert (verdict, after.version) == (Verdict.ACCEPTED, after.state.version)
+
+
+@given(partitions())
+def test_what_the_workers_tables_remember_is_enough_to_tell_what_happened(records):
+    for task_id in TASKS:
+        task = of_task(records, task_id)
+        accepted, last = [], 0
+        for one in task:
+            accepted.append(is_accepted(one, last))
+            last = last_version(one, last)
+        assert accepted == [verdict is Verdict.ACCEPTED for verdict in verdicts(task)]
 
 
 @given(partitions())

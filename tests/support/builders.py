@@ -65,5 +65,12 @@ def record(offset: int, content: Event | bytes, task_id: UUID = TASK) -> MemoryR
     return MemoryRecord(offset, encode_key(task_id), content)
 
 
+def whole(title="put right", description="", priority=0, due_at=None, tags=()) -> TaskUpdated:
+    """Give a change that carries all of an open task, as a repair does."""
+    return TaskUpdated(
+        title=title, description=description, priority=priority, due_at=due_at, tags=list(tags), status="open"
+    )
+
+
 def records(contents: Iterable[Event | bytes], start: int = 0) -> list[MemoryRecord]:
     return [record(offset, content) for offset, content in enumerate(contents, start)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from app.domain.envelope import KINDS
 from app.domain.errors import DatabaseUnavailable
 from app.domain.history import EMPTY, History
-from app.domain.task import State, evolve
+from app.domain.task import State, evolve, restore
 from app.read_model import Receipt, Stored
 from projections.batch import judge, task_ids
 from projections.catalog import PROJECTIONS
@@ -45,7 +45,8 @@ class MemoryReadModel:
         for projection in PROJECTIONS:
             for rows in projection.fold(judged):
                 self._write(rows)
-        self.dead_letters += judged.dead_letters
+        earlier = [letter for letter in self.dead_letters if letter.task_id not in judged.repaired]
+        self.dead_letters = earlier + judged.dead_letters
         self.position[batch.partition] = records[-1].offset + 1
 
     async def catch_up(self, log: Log) -> None:
@@ -82,9 +83,9 @@ class MemoryReadModel:
             if row["command_id"] == command_id and row["command_hash"] is not None:
                 state: State = None
                 for version in range(1, row["version"] + 1):
-                    past = history[row["task_id"], version]
-                    change = msgspec.json.decode(past["data"], type=KINDS[past["type"]])
-                    state = evolve(state, change, row["task_id"], past["time"])
+                    past = history.get((row["task_id"], version))
+                    if past is not None:
+                        state = _after(state, past)
                 return Receipt(row["task_id"], row["command_hash"], state, row["log_offset"])
         return None
 
@@ -93,6 +94,10 @@ class MemoryReadModel:
         table = self.tables[rows.table.name]
         columns = [column.name for column in rows.table.columns]
         keys = [column.name for column in rows.table.primary_key]
+        if rows.clears is not None:
+            column, cleared = rows.clears
+            for key in [key for key, row in table.items() if row[column] in cleared]:
+                del table[key]
         for values in rows.values:
             row = dict(zip(columns, values, strict=True))
             key = tuple(row[name] for name in keys)
@@ -102,3 +107,10 @@ class MemoryReadModel:
     def _refuse_while_down(self) -> None:
         if self.down:
             raise DatabaseUnavailable
+
+
+def _after(state: State, row: Mapping[str, Any]) -> State:
+    change = msgspec.json.decode(row["data"], type=KINDS[row["type"]])
+    if row["repairs"] is None:
+        return evolve(state, change, row["task_id"], row["time"])
+    return restore(change, row["task_id"], row["time"], row["repairs"], row["version"])

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 from msgspec import UNSET
+from msgspec.structs import replace
 from support.builders import event, number, record
 
 from app.domain.commands import CompleteTask, CreateTask, DeleteTask, ReopenTask, UpdateTask
 from app.domain.envelope import decode, decode_key, encode
 from app.domain.history import EMPTY, read
-from app.domain.task import Task, TaskCreated, TaskDeleted, TaskUpdated, decide
+from app.domain.task import Task, TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated, decide
 from app.log.memory import MemoryRecord
 
 if TYPE_CHECKING:
     from app.domain.task import Change
 
+BROKEN = ["gap", "impossible", "garbage", "newer", "no key", "repair", "repair", "half a repair"]
 _CONTENTS = {"title": "t", "description": "", "priority": 0, "due_at": None, "tags": []}
 TASKS = [number(n) for n in range(1, 4)]
 _offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -50,13 +52,26 @@ updates = st.builds(
     tags=_maybe(tag_lists),
 )
 changes_of_state = st.sampled_from([CompleteTask(), ReopenTask(), DeleteTask()])
+repairs = st.one_of(
+    st.just(TaskDeleted()),
+    st.builds(
+        TaskUpdated,
+        title=titles,
+        description=descriptions,
+        priority=priorities,
+        due_at=st.none() | moments,
+        tags=tag_lists,
+        status=st.just("open"),
+    ),
+)
+"""Changes that carry a whole task."""
 commands = st.one_of(creations, updates, changes_of_state)
 
 
 @st.composite
 def partitions(draw, *, broken: bool = True, max_size: int = 30) -> list[MemoryRecord]:
     """Draw the records of one partition as racing, repeating and, where so said, broken writers leave them."""
-    kinds = ["next"] * 6 + ["void", "again"] + (["gap", "impossible", "garbage", "newer", "no key"] if broken else [])
+    kinds = ["next"] * 6 + ["void", "again"] + (BROKEN if broken else [])
     histories = dict.fromkeys(TASKS, EMPTY)
     records: list[MemoryRecord] = []
     for _ in range(draw(st.integers(0, max_size))):
@@ -82,6 +97,10 @@ def _record(draw, kind, earlier, history, task_id) -> MemoryRecord:
     elif kind == "impossible":
         change = TaskDeleted() if history.state is None else TaskCreated(**_CONTENTS)
     made = event(version, change, task_id, id=number(1000 + offset))
+    if kind in {"repair", "half a repair"}:
+        made = replace(made, version=history.version + 1, change=draw(repairs), repairs=draw(moments))
+        if kind == "half a repair":
+            made = replace(made, change=draw(st.sampled_from([TaskUpdated(status="open"), TaskCompleted(), change])))
     if kind == "garbage":
         return record(offset, draw(st.binary(max_size=9)), task_id)
     if kind == "newer":

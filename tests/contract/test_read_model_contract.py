@@ -6,6 +6,7 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 from support.builders import (
     COMPLETED,
     DELETED,
@@ -20,6 +21,7 @@ from support.builders import (
     record,
     records,
     state_after,
+    whole,
 )
 from support.deadline import run
 from support.memory_read_model import MemoryReadModel
@@ -27,7 +29,7 @@ from support.memory_read_model import MemoryReadModel
 from app.domain.envelope import encode
 from app.domain.errors import DatabaseUnavailable
 from app.domain.history import EMPTY, History
-from app.domain.task import TaskUpdated
+from app.domain.task import TaskUpdated, evolve, restore
 from app.log.memory import MemoryLog, MemoryRecord
 from app.log.port import Batch
 from app.read_model import Receipt, Stored
@@ -179,6 +181,29 @@ def test_a_task_that_begins_with_poison_loads_parked(models):
     check(models, [record(0, b"garbage"), record(1, event(5, COMPLETED))], work)
 
 
+@pytest.mark.parametrize("size", [1, 2, 9])
+@pytest.mark.parametrize("creation", [event(1, FULL), b"garbage"], ids=["known", "unknown"])
+def test_a_repaired_task_loads_as_it_was_repaired(models, size, creation):
+    contents = [creation, b"garbage", event(2, COMPLETED), event(3, whole("mended"), repairs=minute(0)), b"again"]
+    if creation == b"garbage":
+        contents[2], contents[3] = event(1, COMPLETED), replace(contents[3], version=2)
+    version = contents[3].version
+    mended = restore(whole("mended"), TASK, contents[3].time, minute(0), version)
+
+    async def work(read_model):
+        assert await read_model.load(TASK) == Stored(History(mended, version), 3)
+        assert (await read_model.load(number(2))).history.parked
+
+    check(models, [*records(contents[:4]), record(4, b"garbage", number(2))], work, size=size)
+
+    async def parked_anew(read_model):
+        stored = await read_model.load(TASK)
+        assert (stored.history.state, stored.history.version, stored.offset) == (mended, version, 4)
+        assert stored.history.parked
+
+    check(models, records(contents), parked_anew, size=size)
+
+
 def test_poison_leaves_other_tasks_alone(models):
     contents = [
         record(0, event(1, created(), number(2))),
@@ -203,6 +228,18 @@ def test_a_keyed_command_is_found_with_the_task_right_after_it(models):
         gone = state_after(FULL, COMPLETED, REOPENED, DELETED)
         assert await read_model.find_receipt(number(73)) == Receipt(TASK, "hash of 73", gone, 3)
         assert await read_model.find_receipt(number(74)) is None
+
+    check(models, contents, work)
+
+
+def test_a_keyed_command_after_a_repair_is_found_with_the_task_right_after_it(models):
+    repair = event(3, whole("mended"), repairs=minute(0))
+    contents = records([b"garbage", event(1, FULL), event(2, COMPLETED), repair, keyed(4, COMPLETED, 71)])
+
+    async def work(read_model):
+        mended = restore(repair.change, TASK, minute(3), minute(0), 3)
+        done = evolve(mended, COMPLETED, TASK, minute(4))
+        assert await read_model.find_receipt(number(71)) == Receipt(TASK, "hash of 71", done, 4)
 
     check(models, contents, work)
 

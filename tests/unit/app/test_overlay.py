@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.builders import COMPLETED, TASK, created, event, events, number, record, state_after
+from support.builders import COMPLETED, TASK, created, event, events, minute, number, record, state_after, whole
 from support.deadline import run, until
 from support.memory_read_model import MemoryReadModel
 from support.process import Process, process
@@ -15,6 +15,7 @@ from app.domain.task import TaskUpdated
 from app.log.memory import MemoryLog
 from app.log.port import Appending, LogTruncated, partition_of
 from app.overlay import Overlay
+from app.read_model import Receipt
 
 PARTITION = partition_of(encode_key(TASK), 4)
 CREATED = created()
@@ -93,6 +94,50 @@ def test_poison_is_found_in_the_tail_and_in_the_read_model():
             assert before == after
             assert before.parked
             assert before.version == 1
+
+    run(check())
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("projected", [True, False])
+def test_a_parked_task_goes_on_from_its_repair(held, projected):
+    """Wherever its poison was found: in the tail, in the read model, or not yet because nobody has asked."""
+
+    async def check():
+        log, read_model = MemoryLog(), MemoryReadModel()
+        write(log, event(1, CREATED))
+        async with process(log, read_model) as one:
+            log.put(PARTITION, encode_key(TASK), b"garbage")
+            await caught_up(one.overlay)
+            if projected:
+                await one.project()
+            if held:
+                assert (await history_of(one.overlay)).parked
+            repair = event(2, whole("mended"), repairs=minute(1))
+            write(log, repair, event(3, COMPLETED, command_hash="hash", command_id=number(7)))
+            await caught_up(one.overlay)
+            history = await history_of(one.overlay)
+            assert (history.parked, history.version, history.state.title) == (None, 3, "mended")
+            receipt = await one.overlay.find_receipt(number(7))
+            assert receipt == Receipt(TASK, "hash", history.state, 3)
+            await one.project()
+            assert await history_of(one.overlay) == history
+            assert await one.overlay.find_receipt(number(7)) == receipt
+            assert read_model.dead_letters == []
+            assert list(one.overlay.memory.settled) == [TASK]
+
+    run(check())
+
+
+def test_whoever_repairs_a_parked_task_learns_the_fate_of_the_repair():
+    async def check():
+        log, read_model = MemoryLog(), MemoryReadModel()
+        write(log, event(1, CREATED))
+        log.put(PARTITION, encode_key(TASK), b"garbage")
+        async with process(log, read_model) as one, one.overlay.hold(TASK) as entry:
+            fate = await one.overlay.append(entry, event(2, whole("mended"), repairs=minute(1)))
+            late = await one.overlay.append(entry, event(2, whole("late"), repairs=minute(1), id=number(9)))
+            assert (fate.verdict, fate.state.title, late.verdict) == (Verdict.ACCEPTED, "mended", Verdict.VOID)
 
     run(check())
 

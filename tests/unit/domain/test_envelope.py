@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from support.builders import COMPLETED, NOON, TASK, created, event, number
+from support.builders import COMPLETED, NOON, TASK, created, event, number, whole
 
 from app.domain.envelope import CONTENT_TYPE, TYPES, Event, Unreadable, decode, decode_key, encode, encode_key
 from app.domain.task import TaskUpdated
@@ -208,3 +208,20 @@ def test_events_are_immutable():
     with pytest.raises(AttributeError):
         CREATED.version = 2
     assert isinstance(CREATED, Event)
+
+
+# --- repairs --------------------------------------------------------------------------------
+
+
+def test_a_repair_tells_when_the_task_was_created():
+    repair = event(3, whole(), repairs=NOON)
+    assert json.loads(encode(repair))["repairs"] == "2026-03-01T12:00:00Z"
+    assert decode(KEY, encode(repair)) == repair
+    assert "repairs" not in json.loads(encode(CREATED))
+
+
+@pytest.mark.parametrize("repairs", [True, "soon", "2026-03-01T12:00:00"])
+def test_a_repair_that_does_not_tell_it_is_not_understood_and_takes_its_version(repairs):
+    record = decode(KEY, altered(repairs=repairs))
+    assert isinstance(record, Unreadable)
+    assert record.version == 1

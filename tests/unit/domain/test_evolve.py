@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from support.builders import COMPLETED, DELETED, NOON, REOPENED, TASK, created, minute, state_after
+from msgspec import UNSET
+from msgspec.structs import replace
+from support.builders import COMPLETED, DELETED, NOON, REOPENED, TASK, created, minute, state_after, whole
 
-from app.domain.task import DeletedTask, ImpossibleChange, Task, TaskUpdated, evolve, version_of
+from app.domain.task import DeletedTask, ImpossibleChange, Task, TaskUpdated, evolve, is_whole, restore, version_of
 
 CREATED = created(title="paint", description="blue", priority=2, due_at=NOON, tags=["home"])
 OPEN = state_after(CREATED)
@@ -70,3 +72,32 @@ def test_what_does_not_exist_cannot_change(state, change):
 @pytest.mark.parametrize(("state", "version"), [(None, 0), (OPEN, 1), (DONE, 2), (GONE, 2)])
 def test_the_version_of_a_state_counts_its_events(state, version):
     assert version_of(state) == version
+
+
+def test_a_repair_sets_all_of_an_open_task():
+    after = restore(whole("mended", "green", 3, NOON, ["x"]), TASK, minute(9), minute(2), 7)
+    assert after == Task(
+        id=TASK,
+        title="mended",
+        description="green",
+        status="open",
+        priority=3,
+        due_at=NOON,
+        tags=["x"],
+        created_at=minute(2),
+        updated_at=minute(9),
+        completed_at=None,
+        version=7,
+    )
+
+
+def test_a_repair_can_delete():
+    gone = DeletedTask(id=TASK, created_at=minute(2), deleted_at=minute(9), version=7)
+    assert restore(DELETED, TASK, minute(9), minute(2), 7) == gone
+
+
+@pytest.mark.parametrize("change", [CREATED, COMPLETED, REOPENED, TaskUpdated(title="x"), replace(whole(), tags=UNSET)])
+def test_a_repair_is_whole(change):
+    assert not is_whole(change)
+    with pytest.raises(ImpossibleChange):
+        restore(change, TASK, minute(9), minute(2), 7)

@@ -5,16 +5,19 @@ from support.builders import (
     COMPLETED,
     DELETED,
     REOPENED,
+    TASK,
     created,
     event,
     events,
+    minute,
     number,
     state_after,
     unreadable,
+    whole,
 )
 
 from app.domain.history import EMPTY, History, Verdict, read
-from app.domain.task import TaskUpdated
+from app.domain.task import TaskUpdated, restore
 
 CREATED = created()
 FIRST = event(1, CREATED)
@@ -119,3 +122,61 @@ def test_after_poison_versions_are_decided_but_nothing_is_applied():
 def test_a_parked_task_stays_parked_for_the_first_reason():
     _, history = given(unreadable(None, "first"), unreadable(None, "second"), event(7, COMPLETED))
     assert history == History(None, 0, "first")
+
+
+# --- repairs --------------------------------------------------------------------------------
+
+
+def repair(version, change):
+    return event(version, change, id=number(77), repairs=minute(0))
+
+
+def repaired(version, change):
+    return History(restore(change, TASK, minute(version), minute(0), version), version)
+
+
+@pytest.mark.parametrize("change", [whole("mended"), DELETED])
+@pytest.mark.parametrize(
+    "before",
+    [
+        [],
+        events(CREATED, COMPLETED),
+        events(CREATED, DELETED),
+        [unreadable(1), event(2, COMPLETED)],
+        [FIRST, unreadable(None)],
+        [FIRST, event(3, COMPLETED)],
+        events(CREATED, CREATED),
+    ],
+    ids=["nothing", "completed", "deleted", "creation", "garbage", "gap", "impossible"],
+)
+def test_a_repair_is_the_state_from_then_on_whatever_was_before(before, change):
+    _, history = given(*before)
+    version = history.version + 1
+    assert read(history, repair(version, change)) == (Verdict.ACCEPTED, repaired(version, change))
+
+
+def test_a_repaired_task_goes_on():
+    verdicts, history = given(
+        FIRST, unreadable(2), event(3, COMPLETED), repair(4, whole()), event(4, DELETED), event(5, COMPLETED)
+    )
+    assert verdicts[3:] == [Verdict.ACCEPTED, Verdict.VOID, Verdict.ACCEPTED]
+    assert (history.version, history.state.version, history.state.status) == (5, 5, "completed")
+
+
+def test_a_repair_of_a_version_that_was_taken_is_void():
+    _, before = given(FIRST, unreadable(2))
+    assert read(before, repair(2, whole())) == (Verdict.VOID, before)
+
+
+def test_a_repair_that_leaves_a_gap_repairs_nothing():
+    _, before = given(FIRST, unreadable(2))
+    assert read(before, repair(4, whole())) == (Verdict.POISON, before)
+
+
+@pytest.mark.parametrize("change", [CREATED, COMPLETED, REOPENED])
+def test_a_repair_that_does_not_say_everything_is_poison_itself(change):
+    reason = "a repair carries every field of an open task, or deletes it"
+    verdicts, history = given(FIRST, repair(2, change))
+    assert (verdicts[-1], history) == (Verdict.POISON, History(state_after(CREATED), 2, reason))
+    _, parked = given(FIRST, unreadable(2))
+    assert read(parked, repair(3, change)) == (Verdict.POISON, History(state_after(CREATED), 3, "not understood"))

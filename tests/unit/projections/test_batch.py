@@ -1,6 +1,18 @@
 from __future__ import annotations
 
-from support.builders import COMPLETED, TASK, created, event, events, number, record, records, state_after
+from support.builders import (
+    COMPLETED,
+    TASK,
+    created,
+    event,
+    events,
+    minute,
+    number,
+    record,
+    records,
+    state_after,
+    whole,
+)
 
 from app.domain.history import EMPTY, History, Verdict
 from app.log.memory import MemoryRecord
@@ -66,3 +78,24 @@ def test_what_the_database_refuses_is_poison_that_takes_its_version():
 def test_the_tasks_of_a_batch_are_those_that_its_keys_name():
     batch = [record(0, FIRST), record(1, b"?", number(2)), MemoryRecord(2, None, b""), MemoryRecord(3, b"me", b"")]
     assert task_ids(batch) == {TASK, number(2)}
+
+
+def test_a_repair_takes_the_place_of_the_dead_letters_before_it():
+    other = number(2)
+    contents = [FIRST, b"?", event(1, COMPLETED, other), event(2, whole(), repairs=minute(0)), b"again"]
+    judged = judge(0, records(contents), {}, {})
+    assert judged.repaired == {TASK}
+    assert [(letter.log_offset, letter.task_id) for letter in judged.dead_letters] == [(2, other), (4, TASK)]
+    assert judged.verdicts == [
+        Verdict.ACCEPTED,
+        Verdict.POISON,
+        Verdict.POISON,
+        Verdict.ACCEPTED,
+        Verdict.POISON,
+    ]
+
+
+def test_a_repair_that_the_database_refuses_repairs_nothing():
+    judged = judge(0, records([b"?", event(1, whole(), repairs=minute(0))]), {}, {1: "too long"})
+    assert judged.repaired == set()
+    assert [letter.verdict for letter in judged.dead_letters] == ["poison", "parked"]

@@ -34,14 +34,21 @@ _POSITIONS = Statement(
     )
     .where(_generation.c.state == "active")
 )
-_is_parked = sa.exists().where(_dead.c.task_id == task.c.id).label("is_parked")
-_TASK = Query(sa.select(task, _is_parked).where(task.c.id == sa.bindparam("id")))
-_PARKED = Query(
+# One statement, and so one moment: between two, a repair could take the dead letters that explain an old row.
+_wanted = sa.select(sa.bindparam("id", type_=postgresql.UUID).label("id")).subquery("wanted")
+_parked = (
     sa.select(
         sa.func.min(_dead.c.reason).label("reason"),
-        sa.func.max(_dead.c.taken_version).label("version"),
-        sa.func.max(_dead.c.log_offset).label("log_offset"),
-    ).where(_dead.c.task_id == sa.bindparam("id", type_=postgresql.UUID))
+        sa.func.max(_dead.c.taken_version).label("taken_version"),
+        sa.func.max(_dead.c.log_offset).label("dead_offset"),
+    )
+    .where(_dead.c.task_id == _wanted.c.id)
+    .lateral("parked")
+)
+_TASK = Query(
+    sa.select(task, _parked).select_from(
+        _wanted.outerjoin(task, task.c.id == _wanted.c.id).outerjoin(_parked, sa.true())
+    )
 )
 _RECEIPT = Query(
     sa.select(task_history.c.task_id, task_history.c.version, task_history.c.command_hash, task_history.c.log_offset)
@@ -82,17 +89,13 @@ class PostgresReadModel:
 
     async def load(self, task_id: UUID) -> Stored:
         """See ReadModel."""
-        schemas = await self.schemas()
-        rows = await self._database.fetch(_TASK.at(schemas), id=task_id)
-        history, offset, is_parked = EMPTY, -1, True
-        if rows:
-            history, offset = History(state_of(rows[0]), rows[0]["version"]), rows[0]["log_offset"]
-            is_parked = rows[0]["is_parked"]
-        if is_parked:  # or has no row, and may be parked all the same
-            (dead,) = await self._database.fetch(_PARKED.at(schemas), id=task_id)
-            if dead["reason"] is not None:
-                history = History(history.state, max(history.version, dead["version"] or 0), dead["reason"])
-                offset = max(offset, dead["log_offset"])
+        (row,) = await self._database.fetch(_TASK.at(await self.schemas()), id=task_id)
+        history, offset = EMPTY, -1
+        if row["id"] is not None:
+            history, offset = History(state_of(row), row["version"]), row["log_offset"]
+        if row["reason"] is not None:
+            history = History(history.state, max(history.version, row["taken_version"] or 0), row["reason"])
+            offset = max(offset, row["dead_offset"])
         return Stored(history, offset)
 
     async def find_receipt(self, command_id: UUID) -> Receipt | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app.domain.envelope import Event, Unreadable, decode, decode_key
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 TASK = {"task": True}
 """Marks, as a column's `info`, the column that tells which task a row belongs to; every table has one."""
+
+CLEARED = {"cleared": True}
+"""Marks, as a table's `info`, that its rows can go again."""
 
 
 class Accepted(NamedTuple):
@@ -62,7 +66,7 @@ class Rows(NamedTuple):
     """Rows to write to one table of a projection, all with the columns of the table in their order.
 
     `replaces` says that a row takes the place of the one with its primary key; else all rows are new.
-    `clears` names a column, and values: rows that have one of them go first.
+    `clears` names the column of the task, and tasks whose rows go first; the table must say that it is `CLEARED`.
     """
 
     table: sa.Table
@@ -93,6 +97,23 @@ class Projection(Protocol):
 def task_column(table: sa.Table) -> sa.Column[UUID]:
     """Give the column that tells which task a row belongs to."""
     return next(column for column in table.columns if column.info.get("task"))
+
+
+@cache
+def task_index(table: sa.Table) -> int:
+    """Give the place of that column in the rows of its table."""
+    return [*table.columns].index(task_column(table))
+
+
+@cache
+def key_indexes(table: sa.Table) -> tuple[int, ...]:
+    """Give the places of a table's primary key in its rows."""
+    return tuple(number for number, column in enumerate(table.columns) if column.primary_key)
+
+
+def may_clear(table: sa.Table) -> bool:
+    """Tell whether rows of a table can go again, without others in their place."""
+    return bool(table.info.get("cleared"))
 
 
 def task_ids(records: Iterable[Record]) -> set[UUID]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.domain.task import Task
 from projections import lockstep
-from projections.batch import judge, task_ids
+from projections.batch import judge, key_indexes, task_ids
 from projections.catalog import JUDGE
 from projections.histories import load_histories
 from projections.registry import schema_of
-from projections.rows import copy, merge
+from projections.rows import merge, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -60,11 +60,6 @@ class Builder:
         self._is_whole = not any(position.values())
         """Whether every task that was met is in memory, so that one that is not there is new."""
         self._dirty: dict[sa.Table, dict[tuple[object, ...], Sequence[object]]] = {}
-        self._keys = {
-            table: [number for number, column in enumerate(table.columns) if column.primary_key]
-            for target in targets
-            for table in target.projection.metadata.sorted_tables
-        }
 
     @property
     def is_full(self) -> bool:
@@ -94,7 +89,8 @@ class Builder:
     async def checkpoint(self, connection: Connection) -> None:
         """Write what waits, and the positions; commit right after this."""
         for table, rows in self._dirty.items():
-            await merge(connection, self._schemas[str(table.schema)], table, rows.values())
+            if rows:
+                await merge(connection, self._schemas[str(table.schema)], table, rows.values())
         self._dirty.clear()
         generations = [(target.projection.name, target.generation) for target in self._targets]
         for partition, offset in self.position.items():
@@ -118,15 +114,13 @@ class Builder:
             self._histories[task_id] = history
 
     async def _keep(self, connection: Connection, rows: Rows) -> None:
-        if not rows.values:
-            return
         if rows.replaces:
             waiting = self._dirty.setdefault(rows.table, {})
-            numbers = self._keys[rows.table]
+            key = key_indexes(rows.table)
             for row in rows.values:
-                waiting[tuple(row[number] for number in numbers)] = row
+                waiting[tuple(row[index] for index in key)] = row
         else:
-            await copy(connection, self._schemas[str(rows.table.schema)], rows.table, rows.values)
+            await write(connection, self._schemas, rows)
 
 
 def _cost(history: History) -> int:

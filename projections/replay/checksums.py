@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import msgspec
 from sqlalchemy.dialects import postgresql
 
-from app.domain.envelope import encode_key
-from projections.batch import task_column
+from app.domain.envelope import decode_key, encode_key
+from projections.batch import task_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 BUCKET_ROWS = 1000
 """Tasks of a bucket, about: what has to be looked at again where a checksum differs."""
 _encode = msgspec.msgpack.Encoder(enc_hook=str, order="sorted").encode
-Checksum = tuple[int, int]
+Checksum: TypeAlias = tuple[int, int]
 """How many rows, and the sum of their digests; the order of the rows does not matter."""
 NO_ROWS: Checksum = (0, 0)
 
@@ -43,13 +44,15 @@ class Buckets:
 
     def of_key(self, partition: int, key: bytes | None) -> Bucket:
         """Give the bucket of a record, by its key; those of records that name no task are all in one."""
+        if decode_key(key) is None:
+            return Bucket(partition, 0)
         return Bucket(partition, zlib.crc32(key or b"") // self._partitions % self._each)
 
     def of_row(self, table: sa.Table, row: Sequence[object]) -> Bucket:
         """Give the bucket of a row."""
-        task_id: UUID | None = row[_task_index(table)]  # type: ignore[assignment]
+        task_id = cast("UUID | None", row[task_index(table)])
         if task_id is None:
-            return Bucket(int(row[0]), 0)  # type: ignore[call-overload] - a dead letter that names no task
+            return Bucket(cast("int", row[0]), 0)  # a dead letter that names no task, by its partition
         key = encode_key(task_id)
         return self.of_key(zlib.crc32(key) % self._partitions, key)
 
@@ -83,17 +86,6 @@ def different(expected: Mapping[Bucket, Checksum], found: Mapping[Bucket, Checks
     }
 
 
-def _task_index(table: sa.Table) -> int:
-    index = table.info.get("task_index")
-    if index is None:
-        index = table.info["task_index"] = [*table.columns].index(task_column(table))
-    return int(index)
-
-
+@cache
 def _json_indexes(table: sa.Table) -> frozenset[int]:
-    found: frozenset[int] | None = table.info.get("json_indexes")
-    if found is None:
-        found = table.info["json_indexes"] = frozenset(
-            number for number, column in enumerate(table.columns) if isinstance(column.type, postgresql.JSONB)
-        )
-    return found
+    return frozenset(number for number, column in enumerate(table.columns) if isinstance(column.type, postgresql.JSONB))

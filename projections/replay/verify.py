@@ -8,29 +8,29 @@ of PostgreSQL, so that everything goes on meanwhile.
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 import sqlalchemy as sa
 
-from app.domain.envelope import decode_key
 from app.log.bulk import BulkReader
-from app.log.port import Batch
-from projections import lockstep, registry
-from projections.batch import judge
-from projections.catalog import JUDGE, find, fingerprint, names
+from projections import registry
+from projections.batch import judge, key_indexes, may_clear, task_ids, task_index
+from projections.catalog import find, fingerprint, names
 from projections.database import Statement
 from projections.refusal import Refused
 from projections.replay.builder import Target
-from projections.replay.checksums import Buckets, Bucket, add, canonical, different, digest
+from projections.replay.checksums import Bucket, Buckets, Checksum, add, canonical, different, digest
+from projections.switching import generations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
     from uuid import UUID
 
     from app.domain.history import History
+    from projections.batch import Rows
     from projections.database import Connection, Database
-    from projections.replay.builder import Source
+    from projections.replay.build import Source
 
 TASK_BYTES = 2_000
 """Memory that a task takes while the log is folded, about."""
@@ -38,12 +38,18 @@ SHOWN = 100
 """Differing rows that are named, at most, and buckets that are looked into."""
 FETCH = 5_000
 """Rows read from PostgreSQL at a time."""
-_generation = registry.generation
-_MARK = Statement(
-    sa.update(_generation)
-    .where(_generation.c.projection == sa.bindparam("name"), _generation.c.generation == sa.bindparam("number"))
-    .values(verified_at=sa.bindparam("at", type_=_generation.c.verified_at.type), code=sa.bindparam("own"))
+_generation, _position = registry.generation, registry.position
+_mark = sa.update(_generation).where(
+    _generation.c.projection == sa.bindparam("name"), _generation.c.generation == sa.bindparam("number")
 )
+_MARK_EQUAL = Statement(_mark.values(verified_at=sa.func.clock_timestamp(), code=sa.bindparam("own")))
+_MARK_DIFFERENT = Statement(_mark.values(verified_at=None, code=sa.bindparam("own")))
+_POSITION = Statement(
+    sa.select(_position.c.partition, _position.c.next_offset)
+    .where(_position.c.projection == sa.bindparam("name"), _position.c.generation == sa.bindparam("number"))
+    .order_by(_position.c.partition)
+)
+Key: TypeAlias = tuple[object, ...]
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -93,7 +99,7 @@ class _Table(NamedTuple):
     schema: str
 
 
-Sums = dict[_Table, dict[Bucket, Checksum]]
+Sums: TypeAlias = dict[_Table, dict[Bucket, Checksum]]
 
 
 class Verifier:
@@ -125,7 +131,9 @@ class Verifier:
     async def _compare(self, connection: Connection, targets: Sequence[Target]) -> Sequence[Verified]:
         position = await _position_of(connection, targets)
         beginnings = await self._source.log.beginnings()
-        tables = [_Table(table, target.schema) for target in targets for table in target.projection.metadata.sorted_tables]
+        tables = [
+            _Table(table, target.schema) for target in targets for table in target.projection.metadata.sorted_tables
+        ]
         rows = {each: await _count(connection, each) for each in tables}
         tasks = max(rows.values())
         buckets = Buckets(len(position), tasks)
@@ -161,7 +169,9 @@ class Verifier:
                 rows=sum(rows[each] for each in tables if each.schema == target.schema),
                 events=events,
                 differing_checksums=sum(len(suspects[each]) for each in tables if each.schema == target.schema),
-                differences=[one for each in tables if each.schema == target.schema for one in differences[each]][:SHOWN],
+                differences=[one for each in tables if each.schema == target.schema for one in differences[each]][
+                    :SHOWN
+                ],
             )
             for target in targets
         ]
@@ -188,3 +198,109 @@ class Verifier:
                         for rows in target.projection.fold(judged):
                             sink.take(_Table(rows.table, target.schema), rows)
         sink.finish()
+
+
+class _Summing:
+    """Adds the rows up; those that later records can replace or clear are kept as digests until the end."""
+
+    def __init__(self, sums: Sums, buckets: Buckets) -> None:
+        self._sums = sums
+        self._buckets = buckets
+        self._open: dict[_Table, dict[Key, tuple[Bucket, int, object]]] = {}
+
+    def take(self, where: _Table, rows: Rows) -> None:
+        table = where.table
+        waiting = self._open.setdefault(where, {})
+        if rows.clears is not None:
+            cleared = set(rows.clears[1])
+            for key in [key for key, (_, _, task) in waiting.items() if task in cleared]:
+                del waiting[key]
+        for row in rows.values:
+            bucket, value = self._buckets.of_row(table, row), digest(table, row)
+            if rows.replaces or may_clear(table):
+                waiting[_key(table, row)] = (bucket, value, row[task_index(table)])
+            else:
+                add(self._sums[where], bucket, value)
+
+    def finish(self) -> None:
+        for where, waiting in self._open.items():
+            for bucket, value, _ in waiting.values():
+                add(self._sums[where], bucket, value)
+        self._open.clear()
+
+
+class _Keeping:
+    """Keeps the rows themselves."""
+
+    def __init__(self, tables: Sequence[_Table]) -> None:
+        self.rows: dict[_Table, dict[Key, Sequence[object]]] = {each: {} for each in tables}
+
+    def take(self, where: _Table, rows: Rows) -> None:
+        kept = self.rows[where]
+        if rows.clears is not None:
+            cleared = set(rows.clears[1])
+            for key in [key for key, row in kept.items() if row[task_index(where.table)] in cleared]:
+                del kept[key]
+        for row in rows.values:
+            kept[_key(where.table, row)] = row
+
+    def finish(self) -> None:
+        """Leave everything as it is."""
+
+
+def _differences(
+    table: sa.Table, expected: Mapping[Key, Sequence[object]], found: Mapping[Key, Sequence[object]]
+) -> list[Difference]:
+    names_of = [column.name for column in table.columns]
+    differences = []
+    for key in sorted(expected.keys() | found.keys(), key=str):
+        wanted, actual = expected.get(key), found.get(key)
+        columns: list[str] = []
+        if wanted is not None and actual is not None:
+            pairs = zip(names_of, canonical(table, wanted), canonical(table, actual), strict=True)
+            columns = [name for name, mine, theirs in pairs if mine != theirs]
+            if not columns:
+                continue
+        problem = "missing" if actual is None else "extra" if wanted is None else "differs"
+        differences.append(Difference(table.name, " ".join(map(str, key)), problem, columns))
+    return differences
+
+
+def _key(table: sa.Table, row: Sequence[object]) -> Key:
+    return tuple(row[index] for index in key_indexes(table))
+
+
+async def _choose(connection: Connection, wanted: Sequence[str], *, active: bool) -> Sequence[Target]:
+    every = await generations(connection)
+    targets = []
+    for name in wanted:
+        mine = [one for one in every if one.projection == name and one.state == ("active" if active else "standby")]
+        if mine:
+            projection = find(name, mine[-1].definition)
+            if projection is None:
+                raise Refused(f"This code does not have definition {mine[-1].definition} of {name}.")
+            targets.append(Target(projection, mine[-1].generation))
+    if not targets:
+        raise Refused("There is no standby generation: build one with `replay run`, or verify what serves: --active.")
+    return targets
+
+
+async def _position_of(connection: Connection, targets: Sequence[Target]) -> Mapping[int, int]:
+    found = []
+    for target in targets:
+        rows = await _POSITION.fetch(connection, name=target.projection.name, number=target.generation)
+        found.append({row["partition"]: row["next_offset"] for row in rows})
+    if any(position != found[0] for position in found):
+        raise Refused("The generations are not at one position: verify them one by one, by name.")
+    return found[0]
+
+
+async def _count(connection: Connection, where: _Table) -> int:
+    return int(await connection.fetchval(f'SELECT count(*) FROM "{where.schema}"."{where.table.name}"'))  # noqa: S608
+
+
+async def _rows(connection: Connection, where: _Table) -> AsyncGenerator[Sequence[object]]:
+    columns = ", ".join(f'"{column.name}"' for column in where.table.columns)
+    cursor = connection.cursor(f'SELECT {columns} FROM "{where.schema}"."{where.table.name}"', prefetch=FETCH)  # noqa: S608
+    async for row in cursor:
+        yield tuple(row)

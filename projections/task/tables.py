@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from projections.batch import TASK
+from projections.batch import CLEARED, TASK
 
 metadata = sa.MetaData(schema="task")
 
@@ -44,4 +44,5 @@ dead_letter = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("key", sa.LargeBinary, nullable=True),
     sa.Column("value", sa.LargeBinary, nullable=True),
+    info=CLEARED,
 )

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
+from support.kubernetes import Kubernetes
+from support.kubernetes_tools import MissingPart, tools
 from support.service import Ledger
 from support.stack import Stack
 
@@ -38,3 +41,17 @@ def ledger(stack: Stack, tmp_path: Path) -> Iterator[Ledger]:
     """A ledger of this test's own, with nothing running on it yet."""
     with Ledger(stack, tmp_path) as fresh:
         yield fresh
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Kubernetes]:
+    """A real Kubernetes API without containers; building it the first time takes long, and says so."""
+    try:
+        with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            programs = tools()
+    except MissingPart as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    with Kubernetes(tmp_path_factory.mktemp("kubernetes"), programs) as running:
+        yield running

@@ -28,7 +28,11 @@ import click
 from app.cli import Commands
 from app.cli.cluster import ClusterCommand
 
-@click.group(cls=Commands)
+class Group(Commands):
+    list_commands = click.Group.list_commands
+    get_command = click.Group.get_command
+
+@click.group(cls=Group)
 def main():
     pass
 

@@ -56,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Replicas of every topic; by default 3, and 1 in the embedded broker."""
     overlay_bytes: Positive = 128 * 1024 * 1024
     """Most bytes of recent events and task states that a web process keeps in memory."""
+    replay_bytes: Positive = 256 * 1024 * 1024
+    """Most bytes of tasks that a replay keeps in memory before it writes them."""
     command_timeout: Seconds = 10.0
     """Seconds that a command may take before its outcome is called unknown."""
     freshness_timeout: Seconds = 5.0

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from projections import lockstep, registry
-from projections.catalog import find, fingerprint
+from projections.catalog import JUDGE, PROJECTIONS, find, fingerprint
 from projections.database import Statement
 from projections.generations import add_generation, drop_generation, next_number
 from projections.refusal import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from projections.database import Connection, Database
     from projections.replay.builder import Target
@@ -69,18 +69,31 @@ async def take(database: Database) -> Mapping[int, int]:
     return position
 
 
+async def fitting(connection: Connection, projections: Collection[str]) -> Mapping[int, int] | None:
+    """Give the position of the snapshots from which some projections can be built, or None."""
+    numbers = await _numbers(connection, {*projections, JUDGE})
+    return await _position_of(connection, JUDGE, numbers[JUDGE]) if numbers else None
+
+
 async def fill(connection: Connection, targets: Sequence[Target]) -> None:
     """Begin new, empty generations with snapshots, where there is one of this very code for each of them."""
-    found = {(row["projection"], row["code"]): row["generation"] for row in await _SNAPSHOTS.fetch(connection)}
-    chosen = [found.get((target.projection.name, fingerprint(target.projection))) for target in targets]
-    numbers = [number for number in chosen if number is not None]
-    if len(numbers) < len(targets):
-        return
-    for target, number in zip(targets, numbers, strict=True):
+    numbers = await _numbers(connection, {target.projection.name for target in targets})
+    for target in targets if numbers else ():
         name = target.projection.name
-        await _copy(connection, name, number, target.generation)
-        for partition, offset in (await _position_of(connection, name, number)).items():
+        await _copy(connection, name, numbers[name], target.generation)
+        for partition, offset in (await _position_of(connection, name, numbers[name])).items():
             await lockstep.advance(connection, partition, [(name, target.generation)], offset)
+
+
+async def _numbers(connection: Connection, projections: Collection[str]) -> dict[str, int]:
+    """Give the snapshot of each projection, or nothing where one has none of this very code."""
+    own = {projection.name: fingerprint(projection) for projection in PROJECTIONS}
+    found = {
+        row["projection"]: row["generation"]
+        for row in await _SNAPSHOTS.fetch(connection)
+        if row["code"] == own.get(row["projection"])
+    }
+    return {name: found[name] for name in projections} if found.keys() >= set(projections) else {}
 
 
 async def _position_of(connection: Connection, projection: str, number: int) -> Mapping[int, int]:

@@ -28,8 +28,8 @@ class Patience(NamedTuple):
     """For a command to begin: a node to be added, an image to be pulled, the pause before the last restart."""
     silence: float = 120.0
     """For a Kubernetes API that does not answer."""
-    quiet: float = 60.0
-    """For the next line of a log, before its stream is taken for dead and opened again."""
+    quiet: float = 15.0
+    """For the next line of a log, before its stream is opened again: it may be dead."""
     between: float = 1.0
     """Between two looks at the Job."""
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from support.kubernetes import EXIT_CODE, MARKS, Kubernetes
 from support.service import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 pytestmark = MARKS
 
@@ -24,9 +25,14 @@ SECONDS = 60
 CREDENTIALS = "operator"
 
 COMMAND_LINE = """
+import functools
 import click
 from app.cli import Commands
 from app.cli.cluster import ClusterCommand
+from app.cluster import run as running
+
+# kwok never ends the log of a container that has ended, as a kubelet does
+running.run = functools.partial(running.run, patience=running.Patience(quiet=1))
 
 class Group(Commands):
     list_commands = click.Group.list_commands
@@ -65,15 +71,29 @@ class Namespace:
         cluster.apply([*accounts, role, binding, deployment], name)
         self.kubeconfig = cluster.kubeconfig_of(CREDENTIALS, name)
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        """Start the command line with the operator's kube config."""
-        return subprocess.Popen(
+    @contextmanager
+    def command(self, *options: str) -> Iterator[subprocess.Popen[str]]:
+        """Start the command line with the operator's kube config; it does not outlive the test."""
+        with subprocess.Popen(
             [sys.executable, self._program, "rebuild", "task", "--in-cluster", *options],
             env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as started:
+            try:
+                yield started
+            finally:
+                started.kill()
+
+    def run(self, *options: str, end: Sequence[int] = ()) -> tuple[int, str, str]:
+        """Run the command line, let its pods end like this one after the other; gives code, output and remarks."""
+        with self.command(*options) as started:
+            for number, code in enumerate(end, start=1):
+                wait_until(lambda: len(self.pods()) == number, f"there is a pod {number}", SECONDS)  # noqa: B023
+                self.end(code)
+            output, remarks = started.communicate(timeout=SECONDS)
+        return started.returncode, output, remarks
 
     def items(self, kind: str, api: str = "api/v1") -> list[dict]:
         return self.cluster.call("GET", f"/{api}/namespaces/{self.name}/{kind}")["items"]
@@ -126,18 +146,15 @@ def log(cluster: Kubernetes, *lines: str) -> None:
 
 def test_the_command_runs_as_a_job_and_its_exit_code_is_given(cluster, namespace):
     log(cluster, "10 %", "100 %")
-    command = namespace.start()
-    namespace.end(0)
-    output, remarks = command.communicate(timeout=SECONDS)
-    assert (command.returncode, output) == (0, "10 %\n100 %\n"), remarks
+    code, output, remarks = namespace.run(end=[0])
+    assert (code, output) == (0, "10 %\n100 %\n"), remarks
     assert "runs `taskledger rebuild task`." in remarks
     wait_until(lambda: not namespace.jobs() and not namespace.pods(), "the Job and its pods are gone", SECONDS)
 
 
 def test_the_pod_is_the_event_services_without_what_makes_it_a_replica(cluster, namespace):
-    command = namespace.start("--detach", "--job-deadline", "600")
-    _, remarks = command.communicate(timeout=SECONDS)
-    assert command.returncode == 0, remarks
+    code, _, remarks = namespace.run("--detach", "--job-deadline", "600")
+    assert code == 0, remarks
     wait_until(namespace.pods, "the Job has a pod", SECONDS)
     [pod] = namespace.pods()
     [container] = pod["spec"]["containers"]
@@ -152,21 +169,15 @@ def test_the_pod_is_the_event_services_without_what_makes_it_a_replica(cluster, 
 
 
 def test_a_command_that_fails_is_not_started_again(namespace):
-    command = namespace.start()
-    namespace.end(3)
-    _, remarks = command.communicate(timeout=SECONDS)
-    assert command.returncode == 3, remarks
+    code, _, remarks = namespace.run(end=[3])
+    assert code == 3, remarks
     assert "Waiting: the command was killed" not in remarks
     wait_until(lambda: not namespace.jobs(), "the Job is gone", SECONDS)
 
 
 def test_a_killed_command_is_started_again_and_followed(namespace):
-    command = namespace.start()
-    namespace.end(137)
-    wait_until(lambda: len(namespace.pods()) == 2, "Kubernetes has made another pod", SECONDS)
-    namespace.end(0)
-    _, remarks = command.communicate(timeout=SECONDS)
-    assert command.returncode == 0, remarks
+    code, _, remarks = namespace.run(end=[137, 0])
+    assert code == 0, remarks
     assert "Waiting: the command was killed (Error); Kubernetes starts it again, and it resumes." in remarks
 
 
@@ -175,16 +186,14 @@ def test_without_the_role_the_missing_right_is_named(cluster, namespace):
     rules = cluster.call("GET", role)["rules"]
     kept = [rule for rule in rules if rule["resources"] != ["jobs"]]
     cluster.call("PATCH", role, {"rules": kept}, "application/merge-patch+json")
-    command = namespace.start()
-    _, remarks = command.communicate(timeout=SECONDS)
-    assert command.returncode == 2
+    code, _, remarks = namespace.run()
+    assert code == 2
     assert remarks.startswith(f"error: You may not list jobs in namespace {namespace.name}: ask for the Role in ")
 
 
 def test_a_deployment_of_another_name_is_out_of_reach(namespace):
-    command = namespace.start("--deployment", "web")
-    _, remarks = command.communicate(timeout=SECONDS)
-    assert command.returncode == 2
+    code, _, remarks = namespace.run("--deployment", "web")
+    assert code == 2
     assert remarks.startswith(f"error: You may not get deployments/web in namespace {namespace.name}: ")
 
 

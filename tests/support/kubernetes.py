@@ -123,8 +123,10 @@ class Kubernetes:
             f"--listen-client-urls={own}", f"--advertise-client-urls={own}", f"--listen-peer-urls={other}",
             f"--initial-advertise-peer-urls={other}", f"--initial-cluster=default={other}",
         )  # fmt: skip
+        # Debian's etcd lacks what lists by watching need, and kwok would wait longer each time before it watches again.
         self._run(
-            programs / "kube-apiserver", f"--etcd-servers={own}", "--bind-address=127.0.0.1", f"--secure-port={api}",
+            programs / "kube-apiserver", "--feature-gates=WatchList=false", f"--etcd-servers={own}",
+            "--bind-address=127.0.0.1", f"--secure-port={api}",
             "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
             "--service-cluster-ip-range=10.96.0.0/16", f"--cert-dir={certificates}",
             f"--token-auth-file={tokens}", "--authorization-mode=RBAC",

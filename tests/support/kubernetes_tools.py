@@ -55,7 +55,7 @@ def tools() -> Path:
         return folder
     _check_go()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(folder.with_suffix(".lock")):
+    with _alone(folder.with_name(f"{folder.name}.lock")):
         if not folder.exists():
             _build(folder)
     return folder

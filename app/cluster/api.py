@@ -41,10 +41,12 @@ class Cluster:
     ConfigurationError: not allowed, or not there. Unavailable: no answer, ask again. TaskledgerError: refused.
     """
 
-    def __init__(self, api: client.ApiClient, namespace: str) -> None:
-        """Use a client that knows the server and who asks."""
+    def __init__(self, api: client.ApiClient, namespace: str, context: str | None = None) -> None:
+        """Use a client that knows the server and who asks; the context is for people only."""
         self._api = api
         self.namespace = namespace
+        self.kubectl = " ".join(["kubectl", *(["--context", context] if context else []), "--namespace", namespace])
+        """The beginning of a command line that asks the same namespace."""
 
     @classmethod
     def connect(cls, context: str | None = None, namespace: str | None = None) -> Self:
@@ -71,7 +73,7 @@ class Cluster:
                 "Let KUBECONFIG name a kube config, and --context one of its contexts."
             ) from error
         settings.retries = urllib3.Retry(0, redirect=0)
-        return cls(client.ApiClient(settings), namespace or found)
+        return cls(client.ApiClient(settings), namespace or found, context)
 
     def deployment(self, name: str) -> Document:
         """Read a Deployment."""

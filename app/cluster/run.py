@@ -75,7 +75,7 @@ def run(
     cluster.create_job(job)
     voice.say(f"Job {name} in namespace {cluster.namespace} runs `taskledger {shlex.join(arguments)}`.")
     if detach:
-        voice.say(_farewell(name, cluster.namespace))
+        voice.say(_farewell(name, cluster))
         return 0
     try:
         code = _Following(cluster, name, voice, patience).to_the_end()
@@ -87,19 +87,19 @@ def run(
             f"Job {name} was deleted before its command ended: start the same command again to go on."
         ) from error
     except KeyboardInterrupt:
-        voice.say(_farewell(name, cluster.namespace))
+        voice.say(_farewell(name, cluster))
         return INTERRUPTED
     except BaseException:
-        voice.say(_farewell(name, cluster.namespace))
+        voice.say(_farewell(name, cluster))
         raise
     _delete(cluster, name, voice)
     return code
 
 
-def _farewell(name: str, namespace: str) -> str:
+def _farewell(name: str, cluster: Cluster) -> str:
     return (
-        f"The Job goes on. Follow it: kubectl --namespace {namespace} logs --follow job/{name}\n"
-        f"Abort it: kubectl --namespace {namespace} delete job {name}"
+        f"The Job goes on. Follow it: {cluster.kubectl} logs --follow job/{name}\n"
+        f"Abort it: {cluster.kubectl} delete job {name}"
     )
 
 

@@ -30,8 +30,14 @@ def newest(pods: Iterable[Document]) -> Document | None:
 
 
 def ended(pod: Mapping[str, Any]) -> Ended | None:
-    """Tell how the pod's command ended; None while it goes on or has not begun."""
+    """Tell how the pod's command ended; None while it goes on or has not begun.
+
+    Where Kubernetes took the pod away, an exit code but 0 is no answer, as the Job's rules have it.
+    """
     terminated = _state(pod).get("terminated")
+    taken = _condition(pod, "DisruptionTarget")
+    if terminated is not None and terminated["exitCode"] and taken is not None and taken["status"] == "True":
+        return Ended(None, taken.get("reason") or "taken away")
     if terminated is not None:
         return Ended(terminated["exitCode"], terminated.get("reason") or "Error")
     if pod["status"].get("phase") == "Failed":
@@ -47,9 +53,9 @@ def has_begun(pod: Mapping[str, Any]) -> bool:
 def waits_for(pod: Mapping[str, Any]) -> str:
     """Say in Kubernetes' own words why the pod's command has not begun: no node, no image, no secret."""
     status = pod["status"]
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"no node takes the pod: {condition.get('message') or condition.get('reason')}"
+    scheduled = _condition(pod, "PodScheduled")
+    if scheduled is not None and scheduled["status"] == "False":
+        return f"no node takes the pod: {scheduled.get('message') or scheduled.get('reason')}"
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         waiting = container.get("state", {}).get("waiting")
         if waiting is not None and waiting.get("reason") != "PodInitializing":
@@ -60,12 +66,17 @@ def waits_for(pod: Mapping[str, Any]) -> str:
 
 def over(job: Mapping[str, Any]) -> str | None:
     """Tell why Kubernetes starts no more pods: an empty text where the Job is complete, None while it may go on."""
-    for condition in job.get("status", {}).get("conditions", []):
-        if condition["status"] == "True" and condition["type"] == "Complete":
-            return ""
-        if condition["status"] == "True" and condition["type"] == "Failed":
-            return condition.get("message") or condition.get("reason") or "it failed"
+    complete, failed = _condition(job, "Complete"), _condition(job, "Failed")
+    if complete is not None and complete["status"] == "True":
+        return ""
+    if failed is not None and failed["status"] == "True":
+        return failed.get("message") or failed.get("reason") or "it failed"
     return None
+
+
+def _condition(thing: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
+    found = (entry for entry in thing.get("status", {}).get("conditions", []) if entry["type"] == kind)
+    return next(found, None)
 
 
 def _state(pod: Mapping[str, Any]) -> Mapping[str, Any]:

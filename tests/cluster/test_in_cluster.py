@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -179,6 +180,18 @@ def test_a_killed_command_is_started_again_and_followed(namespace):
     code, _, remarks = namespace.run(end=[137, 0])
     assert code == 0, remarks
     assert "Waiting: the command was killed (Error); Kubernetes starts it again, and it resumes." in remarks
+
+
+def test_ctrl_c_leaves_the_job_running(cluster, namespace):
+    log(cluster, "10 %")
+    with namespace.command() as command:
+        assert command.stdout.readline() == "10 %\n"
+        command.send_signal(signal.SIGINT)
+        _, remarks = command.communicate(timeout=SECONDS)
+    [job] = namespace.jobs()
+    assert command.returncode == 130, remarks
+    assert f"Abort it: kubectl --namespace {namespace.name} delete job {job['metadata']['name']}" in remarks
+    assert job["status"]["active"] == 1
 
 
 def test_without_the_role_the_missing_right_is_named(cluster, namespace):

@@ -51,7 +51,7 @@ class Terminal:
     def __init__(self, api: ScriptedKubernetes) -> None:
         settings = client.Configuration(host=api.url)
         settings.retries = False
-        self.cluster = Cluster(client.ApiClient(settings), "todo")
+        self.cluster = Cluster(client.ApiClient(settings), "todo", "prod")
         self.shown: list[str] = []
         self.said: list[str] = []
 
@@ -140,6 +140,13 @@ def test_a_pod_that_was_evicted_counts_as_killed(api, terminal):
     assert "Waiting: the command was killed (Evicted); Kubernetes starts it again, and it resumes." in terminal.said
 
 
+def test_an_exit_code_of_a_pod_that_kubernetes_took_away_is_no_answer(api, terminal):
+    drained = done(1, conditions=[{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}])
+    api.pods = [[drained], [drained, done(0, name="pod-2", made=2)]]
+    assert terminal.run() == 0
+    assert any("killed (EvictionByEvictionAPI)" in sentence for sentence in terminal.said)
+
+
 @pytest.mark.parametrize(
     ("waiting", "reason"),
     [
@@ -180,8 +187,8 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_follow_and_abort_it(api, terminal
 
     assert terminal.run(show=interrupt) == 130
     assert terminal.said[-1] == (
-        f"The Job goes on. Follow it: kubectl --namespace todo logs --follow job/{name_of(api)}\n"
-        f"Abort it: kubectl --namespace todo delete job {name_of(api)}"
+        f"The Job goes on. Follow it: kubectl --context prod --namespace todo logs --follow job/{name_of(api)}\n"
+        f"Abort it: kubectl --context prod --namespace todo delete job {name_of(api)}"
     )
     assert api.deleted == []
 

@@ -62,7 +62,7 @@ def tools() -> Path:
 
 
 def _build(folder: Path) -> None:
-    _say(f"Building Kubernetes {KUBERNETES} and kwok for the tests: ten minutes or more, once (kept in {folder}).")
+    _say(f"Building Kubernetes {KUBERNETES} and kwok, once, in six minutes on two idle cores (kept in {folder}).")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         made = Path(scratch) / "made"

@@ -139,6 +139,7 @@ class KafkaLog:
         )
         try:
             await consumer.start()
+            await asyncio.sleep(0)  # to its own tasks: one that never ran fails a stop, as if we were cancelled
             yield consumer
         except KafkaError as error:
             raise LogUnavailable from error

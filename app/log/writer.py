@@ -126,7 +126,11 @@ class Writer:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._servers, acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES
         )
-        await producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await _stop_producer(producer)
+            raise
         return producer
 
     async def _renew_producer(self, failed: AIOKafkaProducer, error: KafkaError) -> None:

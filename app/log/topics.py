@@ -19,7 +19,7 @@ from app.domain.envelope import KINDS
 from app.domain.errors import ConfigurationError, LogUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from app.settings import Settings
 
@@ -67,33 +67,45 @@ async def provision_topics(settings: Settings) -> None:
     Raises ConfigurationError where the log would not keep its promises.
     """
     wanted = topics(settings)
-    async with _administering(settings) as admin:
+    async with administering(settings) as admin:
         existing = set(await admin.list_topics())
-        minimum = {"min.insync.replicas": str(max(1, settings.replicas - 1))}
-        missing = [
-            NewTopic(topic.name, settings.log_partitions, settings.replicas, topic_configs=topic.config | minimum)
-            for topic in wanted
-            if topic.name not in existing
-        ]
-        if missing:
-            response = await admin.create_topics(missing, timeout_ms=TIMEOUT_MS)
-            for name, code, *_ in response.topic_errors:
-                error = for_code(code)
-                if code and error is not TopicAlreadyExistsError:
-                    raise ConfigurationError(f"The topic {name} could not be made: {error.description}.")
-        await _see_topics(admin, [topic.name for topic in wanted])
+        await create_topics(admin, settings, [topic for topic in wanted if topic.name not in existing])
+        await see_topics(admin, [topic.name for topic in wanted])
         await _check_log(admin, settings)
         await _find_coordinator(admin, settings.topic_prefix + WORKER_GROUP)
 
 
+async def create_topics(admin: AIOKafkaAdminClient, settings: Settings, missing: Sequence[Topic]) -> None:
+    """Make some topics; those that somebody else has made meanwhile stay. Raises ConfigurationError."""
+    if not missing:
+        return
+    response = await admin.create_topics(
+        [
+            NewTopic(topic.name, settings.log_partitions, settings.replicas, topic_configs=config_of(topic, settings))
+            for topic in missing
+        ],
+        timeout_ms=TIMEOUT_MS,
+    )
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise ConfigurationError(f"The topic {name} could not be made: {error.description}.")
+
+
+def config_of(topic: Topic, settings: Settings) -> dict[str, str]:
+    """Give the configuration of a topic; all but one replica must have a record before it counts as written."""
+    return topic.config | {"min.insync.replicas": str(max(1, settings.replicas - 1))}
+
+
 async def check_log(settings: Settings) -> None:
     """Raise ConfigurationError where the log's topic has lost what the design rests on, LogUnavailable."""
-    async with _administering(settings) as admin:
+    async with administering(settings) as admin:
         await _check_log(admin, settings)
 
 
 @asynccontextmanager
-async def _administering(settings: Settings) -> AsyncGenerator[AIOKafkaAdminClient]:
+async def administering(settings: Settings) -> AsyncGenerator[AIOKafkaAdminClient]:
+    """Lend a connection for administration. Raises LogUnavailable, also for what the block does with it."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=TIMEOUT_MS)
     try:
         await admin.start()
@@ -106,7 +118,7 @@ async def _administering(settings: Settings) -> AsyncGenerator[AIOKafkaAdminClie
         await admin.close()
 
 
-async def _see_topics(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+async def see_topics(admin: AIOKafkaAdminClient, names: list[str]) -> None:
     """Wait until the brokers tell of all topics, which the controller made a moment before they hear of it."""
     async with asyncio.timeout(TIMEOUT_MS / 1000):
         while True:
@@ -139,7 +151,7 @@ async def _check_log(admin: AIOKafkaAdminClient, settings: Settings) -> None:
             f"life, because a task's order lives in one partition. "
             f"Set TASKLEDGER_PARTITIONS={found} if it never changed."
         )
-    config = await _read_config(admin, name)
+    config = await read_config(admin, name)
     for key in ("retention.ms", "retention.bytes"):
         if config[key] != "-1":
             raise ConfigurationError(
@@ -152,7 +164,8 @@ async def _check_log(admin: AIOKafkaAdminClient, settings: Settings) -> None:
         )
 
 
-async def _read_config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+async def read_config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+    """Give the configuration that is in force for a topic."""
     (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
     ((_, _, _, _, entries),) = response.resources
     return {entry[0]: entry[1] for entry in entries}

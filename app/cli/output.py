@@ -74,7 +74,7 @@ def cell(value: object, *, grouped: bool = False) -> str:
         case float():
             text = f"{value:,.1f}" if grouped else f"{value:.1f}"
         case datetime():
-            text = value.isoformat(timespec="milliseconds")
+            text = value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         case list() | tuple():
             text = ", ".join(cell(one, grouped=grouped) for one in value)
         case bytes():
@@ -117,7 +117,10 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how far some work is, on standard error where that is a terminal; yields what takes how much is done."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    shared = sys.stdout.isatty()  # else what is printed must go its own way, and not through the bar's console
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=shared, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -28,7 +31,7 @@ COLUMNS = ["name", "next_offset", "state"]
         ([1, "a"], "1, a"),
         ([], "-"),
         (b"a\xff", "a�"),
-        (datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:00:00.000+00:00"),
+        (datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:00:00.000Z"),
         (number(7), str(number(7))),
     ],
 )
@@ -80,3 +83,20 @@ def test_progress_is_silent_where_nobody_looks(capsys):
     with progress("Reading", 10) as done:
         done(5)
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_printed_meanwhile_stays_on_standard_output():
+    code = """
+from app.cli.output import progress
+with progress("Reading", 10) as done:
+    done(5)
+    print("a record")
+"""
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0), os.fdopen(theirs, "wb", buffering=0) as terminal:
+        run = subprocess.run(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=terminal, env=os.environ | {"TERM": "xterm"},
+            check=True, timeout=60,
+        )  # fmt: skip
+        assert run.stdout == b"a record\n"
+        assert b"Reading" in os.read(ours, 10_000)

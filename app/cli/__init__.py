@@ -15,6 +15,8 @@ COMMANDS = {
     "web": ("parts", "Run one web process, on the Kafka and PostgreSQL of a running `up` or of the settings."),
     "worker": ("parts", "Run one worker, on the Kafka and PostgreSQL of a running `up` or of the settings."),
     "provision": ("parts", "Create the topics and tables that are missing, and check those that exist."),
+    "positions": ("lag", "Show how far each projection has come, and where the log begins and ends."),
+    "lag": ("lag", "Show how far the projections are behind the log, in events and in seconds."),
     "log": ("log", "Look into the log: every record with what it came to."),
     "topics": ("topics", "Compare the topics in Kafka with those that this version wants."),
     "dead-letters": (

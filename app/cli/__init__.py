@@ -19,6 +19,7 @@ COMMANDS = {
     "lag": ("lag", "Show how far the projections are behind the log, in events and in seconds."),
     "log": ("log", "Look into the log: every record with what it came to."),
     "topics": ("topics", "Compare the topics in Kafka with those that this version wants."),
+    "doctor": ("doctor", "Check everything that a deployment needs, and say what to do where it lacks something."),
     "dead-letters": (
         "dead_letters",
         "Look at the records that cannot be applied, and repair the tasks that they park.",

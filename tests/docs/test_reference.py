@@ -3,9 +3,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import msgspec
 from prometheus_client.metrics import MetricWrapperBase
 
+from app.cli import COMMANDS, main
+from app.cli.reference import commands, render
 from app.settings import Settings, environment_name
 from app.telemetry import metrics
 from web.problems import HTTP_CODES, STATUS
@@ -43,3 +46,16 @@ def test_every_metric_is_documented_with_its_type_and_labels_and_no_other() -> N
             name = metric._name + ("_total" if metric._type == "counter" else "")
             expected[name] = [metric._type, ", ".join(metric._labelnames) or "none"]
     assert {name: cells[:2] for name, cells in rows("metrics.md").items()} == expected
+
+
+def test_every_command_and_option_is_documented_as_help_tells_it() -> None:
+    assert (REFERENCE / "commands.md").read_text() == render(), "run `python -m app.cli.reference > that page`"
+    named = set(re.findall(r"^## `(.+)`$", render(), flags=re.MULTILINE))
+    assert {f"taskledger {name}" for name in COMMANDS} <= named
+
+
+def test_every_command_and_option_says_what_it_does() -> None:
+    for path, command in commands(main, "taskledger"):
+        assert command.help, path
+        for option in command.params:
+            assert not isinstance(option, click.Option) or option.help, f"{path} {option.name}"

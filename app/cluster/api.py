@@ -34,6 +34,8 @@ _METHODS = {"create": "POST", "delete": "DELETE", "get": "GET", "list": "GET"}
 class NotThere(ConfigurationError):
     """The cluster has no such object."""
 
+    code = "not_in_cluster"
+
 
 class Cluster:
     """One namespace of a cluster. Every method raises one sentence that says what to do.

@@ -47,6 +47,8 @@ class Voice(NamedTuple):
 class NeverBegan(ConfigurationError):
     """The command could not be started."""
 
+    code = "job_never_began"
+
 
 def run(
     cluster: Cluster,

@@ -43,6 +43,8 @@ LONG_STATEMENT = 6 * 3600.0
 class Aborted(Refused):
     """The run was aborted, and what it had built is gone."""
 
+    code = "replay_aborted"
+
 
 class Source(NamedTuple):
     """Where a run reads."""

@@ -100,7 +100,8 @@ async def _of(connection: Connection, name: str, every: Collection[Generation]) 
     schema = registry.schema_of(name, active.generation)
     row = await connection.fetchrow(
         "SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint, "
-        "coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class WHERE relkind = 'r' AND relnamespace = $1::text::regnamespace",
+        "coalesce(sum(pg_total_relation_size(oid)), 0)::bigint "
+        "FROM pg_class WHERE relkind = 'r' AND relnamespace = $1::text::regnamespace",
         schema,
     )
     newest = next(one for one in PROJECTIONS if one.name == name)

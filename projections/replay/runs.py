@@ -33,6 +33,8 @@ _replay = registry.replay
 class LeaseLost(Refused):
     """Another process has taken this run over, or an operator ended it; this one stops."""
 
+    code = "lease_lost"
+
 
 class Run(msgspec.Struct, frozen=True):
     """A run; times are UTC, `lease_left` is in seconds and negative where the holder is gone."""

@@ -20,7 +20,14 @@ NEVER_ANSWERED = {
     errors.ConfigurationError: "ends the process before it serves",
     errors.Rejected: "a family, never raised itself",
 }
-NOT_SERVED = ("app.cli", "app.embedded")
+NOT_SERVED = (
+    "app.cli",
+    "app.cluster",
+    "app.embedded",
+    "projections.dead_letters",
+    "projections.refusal",
+    "projections.replay",
+)
 """What no web process runs."""
 
 

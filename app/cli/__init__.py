@@ -18,6 +18,7 @@ COMMANDS = {
     "positions": ("lag", "Show how far each projection has come, and where the log begins and ends."),
     "lag": ("lag", "Show how far the projections are behind the log, in events and in seconds."),
     "log": ("log", "Look into the log: every record with what it came to."),
+    "replay": ("replay", "Build projections anew from the log, beside the ones that serve."),
     "topics": ("topics", "Compare the topics in Kafka with those that this version wants."),
     "doctor": ("doctor", "Check everything that a deployment needs, and say what to do where it lacks something."),
     "dead-letters": (

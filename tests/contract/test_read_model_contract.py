@@ -181,27 +181,41 @@ def test_a_task_that_begins_with_poison_loads_parked(models):
     check(models, [record(0, b"garbage"), record(1, event(5, COMPLETED))], work)
 
 
-@pytest.mark.parametrize("size", [1, 2, 9])
-@pytest.mark.parametrize("creation", [event(1, FULL), b"garbage"], ids=["known", "unknown"])
-def test_a_repaired_task_loads_as_it_was_repaired(models, size, creation):
-    contents = [creation, b"garbage", event(2, COMPLETED), event(3, whole("mended"), repairs=minute(0)), b"again"]
+def _repaired(creation):
+    """Give a task that is parked and repaired, and the task that it is then; it may begin with poison."""
+    contents = [creation, b"garbage", event(2, COMPLETED), event(3, whole("mended"), repairs=minute(0))]
     if creation == b"garbage":
-        contents[2], contents[3] = event(1, COMPLETED), replace(contents[3], version=2)
-    version = contents[3].version
-    mended = restore(whole("mended"), TASK, contents[3].time, minute(0), version)
+        contents[2:] = [event(1, COMPLETED), replace(contents[3], version=2)]
+    repair = contents[3]
+    return contents, restore(whole("mended"), TASK, repair.time, minute(0), repair.version)
+
+
+CREATIONS = pytest.mark.parametrize("creation", [event(1, FULL), b"garbage"], ids=["known", "unknown"])
+
+
+@pytest.mark.parametrize("size", [1, 2, 9])
+@CREATIONS
+def test_a_repaired_task_loads_as_it_was_repaired(models, size, creation):
+    contents, mended = _repaired(creation)
 
     async def work(read_model):
-        assert await read_model.load(TASK) == Stored(History(mended, version), 3)
+        assert await read_model.load(TASK) == Stored(History(mended, mended.version), 3)
         assert (await read_model.load(number(2))).history.parked
 
-    check(models, [*records(contents[:4]), record(4, b"garbage", number(2))], work, size=size)
+    check(models, [*records(contents), record(4, b"garbage", number(2))], work, size=size)
 
-    async def parked_anew(read_model):
+
+@pytest.mark.parametrize("size", [1, 2, 9])
+@CREATIONS
+def test_a_repaired_task_can_be_parked_anew(models, size, creation):
+    contents, mended = _repaired(creation)
+
+    async def work(read_model):
         stored = await read_model.load(TASK)
-        assert (stored.history.state, stored.history.version, stored.offset) == (mended, version, 4)
+        assert (stored.history.state, stored.history.version, stored.offset) == (mended, mended.version, 4)
         assert stored.history.parked
 
-    check(models, records(contents), parked_anew, size=size)
+    check(models, records([*contents, b"again"]), work, size=size)
 
 
 def test_poison_leaves_other_tasks_alone(models):

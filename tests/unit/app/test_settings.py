@@ -33,6 +33,7 @@ def test_every_setting_can_be_set():
         "TASKLEDGER_PARTITIONS": "6",
         "TASKLEDGER_REPLICATION": "2",
         "TASKLEDGER_OVERLAY_BYTES": "1000",
+        "TASKLEDGER_REPLAY_BYTES": "3",
         "TASKLEDGER_COMMAND_TIMEOUT": "0.5",
         "TASKLEDGER_FRESHNESS_TIMEOUT": "2",
         "TASKLEDGER_DATABASE_CONNECTIONS": "3",

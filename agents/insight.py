@@ -42,7 +42,7 @@ class InsightTables(NamedTuple):
     """The tables of this agent."""
 
     tasks: DurableTable
-    """Task to its [version, status]."""
+    """Task to its [what `outline` remembers, status]."""
     counts: DurableTable
     """`partition:` to its {status: tasks, "next_offset": first record that is not counted}."""
     rates: DurableTable

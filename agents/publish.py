@@ -33,7 +33,7 @@ _HEADERS = {"content-type": CONTENT_TYPE.encode()}
 
 
 def publisher(stream_app: faust.App, log: Log, topic_prefix: str) -> TableFollower:
-    """Make the follower that publishes; its table holds the last version of each task."""
+    """Make the follower that publishes; its table holds what `outline` remembers of each task."""
     published = durable_table(stream_app, PUBLISHED_TABLE, int, key_type=bytes)
     return TableFollower("publish", log, published, partial(forward, published=published, topic_prefix=topic_prefix))
 

@@ -15,10 +15,11 @@ from uuid import uuid4
 
 from app.domain.commands import CompleteTask
 from app.domain.envelope import Event
-from app.domain.errors import Contended, OutcomeUnknown, Rejected, TaskledgerError, Unavailable
+from app.domain.errors import Contended, OutcomeUnknown, Rejected, Unavailable
 from app.domain.history import Verdict
 from app.domain.repair import plan
 from app.domain.task import decide, version_of
+from projections.refusal import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -38,7 +39,7 @@ LONGEST_BACKOFF = 0.2
 ACTOR = "operator"
 
 
-class RepairRefused(TaskledgerError):
+class RepairRefused(Refused):
     """The task cannot be repaired in this way."""
 
     code = "repair_refused"

@@ -52,14 +52,30 @@ class Operated:
         self.worker, self.web = ledger.worker().until_ready(), ledger.web().until_ready()
         self.damaged: set[tuple[int, int]] = set()
 
+    def run(self, *words: str, code: Path | None = None, answer: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `taskledger dead-letters`, and answer what it asks."""
+        environment = self.ledger.environment | ({"PYTHONPATH": str(code)} if code else {})
+        command = [sys.executable, "-m", "app.cli", "dead-letters", *words]
+        return subprocess.run(
+            command, env=environment, input=answer, capture_output=True, text=True, check=False, timeout=120
+        )
+
     def taskledger(self, *words: str, code: Path | None = None, said: str = "") -> Any:
         """Run `taskledger dead-letters` and give its JSON; with `said`, fail unless it is refused with that."""
-        environment = self.ledger.environment | ({"PYTHONPATH": str(code)} if code else {})
-        command = [sys.executable, "-m", "app.cli", "dead-letters", *words, "--json"]
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        ran = self.run(*words, "--json", code=code)
         assert (ran.returncode == 0) == (not said), ran.stderr
         assert said in ran.stderr
         return json.loads(ran.stdout) if ran.stdout else None
+
+    def look_and_think_better_of_it(self, task: str) -> None:
+        shown = self.run("list", "--task", task, "--limit", "1")
+        assert shown.returncode == 0, shown.stderr
+        assert task in shown.stdout
+        assert "There are more: --cursor " in shown.stderr
+        asked = self.run("discard", task, answer="n\n")
+        assert asked.returncode == 1
+        assert "it is discarded" in asked.stderr
+        assert self.task(task) == (503, "task_parked")
 
     def spoil(self, damage: dict[str, Sequence[bytes | None]]) -> None:
         """Put records of some tasks into the log, none of which can be applied."""
@@ -116,6 +132,7 @@ def test_a_parked_task_goes_on_once_its_poison_is_discarded(ledger: Ledger) -> N
     operated.taskledger("discard", "no task", said="holds up nothing")
 
     first, *others = parked
+    operated.look_and_think_better_of_it(first)
     assert operated.taskledger("discard", first, "--yes")["applied"]
     assert operated.task(first)["title"] == "by a stranger"
     assert operated.task(others[0]) == (503, "task_parked")
@@ -191,6 +208,7 @@ def test_what_newer_code_can_read_is_retried_with_it_and_older_processes_follow(
     operated.taskledger("retry", task, said="deploy code that can")
     (shown, _) = operated.taskledger("show", task, code=tmp_path / "newer")
     assert shown["readable"]
+    assert "retitled" in operated.run("show", task).stdout
     operated.taskledger("retry", unborn, code=tmp_path / "newer", said="only an existing task can change")
 
     repaired = operated.taskledger("retry", task, code=tmp_path / "newer")

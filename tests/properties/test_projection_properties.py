@@ -114,7 +114,8 @@ def test_every_record_is_applied_or_void_or_a_dead_letter_up_to_a_repair(records
 def test_a_row_read_back_is_the_state_that_it_was_made_of(records):
     columns = [column.name for column in task_table.columns]
     for accepted in judge(PARTITION, records, {}, {}).accepted:
-        ((_, _, (row,)), _) = TaskProjection().fold(Judged([accepted], [], [], {}, set()))
+        rows, _ = TaskProjection().fold(Judged([accepted], [], [], {}, set()))
+        (row,) = rows.values
         assert state_of(dict(zip(columns, row, strict=True))) == accepted.after
 
 

@@ -225,3 +225,9 @@ def test_a_repair_that_does_not_tell_it_is_not_understood_and_takes_its_version(
     record = decode(KEY, altered(repairs=repairs))
     assert isinstance(record, Unreadable)
     assert record.version == 1
+
+
+def test_a_text_with_nul_is_unreadable_and_takes_its_version():
+    unstorable = encode(event(1, created())).replace(b'"local"', b'"lo\\u0000cal"')
+    read = decode(encode_key(TASK), unstorable)
+    assert (type(read).__name__, read.version, read.reason) == ("Unreadable", 1, "a text holds the character NUL")

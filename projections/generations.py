@@ -36,6 +36,14 @@ _HIGHEST = Statement(
         registry.generation.c.projection == sa.bindparam("projection")
     )
 )
+_POSITION = Statement(
+    sa.select(registry.position.c.partition, registry.position.c.next_offset)
+    .where(
+        registry.position.c.projection == sa.bindparam("projection"),
+        registry.position.c.generation == sa.bindparam("generation"),
+    )
+    .order_by(registry.position.c.partition)
+)
 _FORGET = [
     Statement(
         sa.delete(table).where(
@@ -103,6 +111,12 @@ async def next_number(connection: Connection, projection: str) -> int:
     """Give the number after the highest that a projection's generations have."""
     ((highest,),) = await _HIGHEST.fetch(connection, projection=projection)
     return int(highest or 0) + 1
+
+
+async def position_of(connection: Connection, projection: str, number: int) -> dict[int, int]:
+    """Give the next offset of each partition that a generation has not applied."""
+    rows = await _POSITION.fetch(connection, projection=projection, generation=number)
+    return {row["partition"]: row["next_offset"] for row in rows}
 
 
 async def drop_generation(connection: Connection, projection: str, number: int) -> None:

@@ -46,10 +46,7 @@ _STANDINGS = Statement(
         _position.c.next_offset,
         _position.c.updated_at,
     )
-    .join(
-        _generation,
-        (_generation.c.projection == _position.c.projection) & (_generation.c.generation == _position.c.generation),
-    )
+    .join(_generation, registry.of_generation)
     .order_by(_position.c.projection, _position.c.generation, _position.c.partition)
 )
 

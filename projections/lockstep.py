@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 LOCK = 0x7461736B
 """First key of the advisory locks; the second one is the partition."""
 _generation, _position = registry.generation, registry.position
-_same = (_generation.c.projection == _position.c.projection) & (_generation.c.generation == _position.c.generation)
 _MEMBERS = Statement(
     sa.select(
         _position.c.projection,
@@ -30,7 +29,7 @@ _MEMBERS = Statement(
         _generation.c.state,
         _position.c.next_offset,
     )
-    .join(_generation, _same)
+    .join(_generation, registry.of_generation)
     .where(
         sa.or_(_generation.c.state == "active", _generation.c.state == "standby"),
         _position.c.partition == sa.bindparam("partition"),

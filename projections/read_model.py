@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 _generation, _position, _dead = registry.generation, registry.position, dead_letter
 _POSITIONS = Statement(
     sa.select(_position.c.projection, _position.c.generation, _position.c.partition, _position.c.next_offset)
-    .join(
-        _generation,
-        (_generation.c.projection == _position.c.projection) & (_generation.c.generation == _position.c.generation),
-    )
+    .join(_generation, registry.of_generation)
     .where(_generation.c.state == "active")
 )
 # One statement, and so one moment: between two, a repair could take the dead letters that explain an old row.

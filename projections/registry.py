@@ -45,6 +45,8 @@ position = sa.Table(
     sa.Column("next_offset", sa.BigInteger, nullable=False, comment="first offset of the log not applied yet"),
     sa.Column("updated_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
 )
+of_generation = (generation.c.projection == position.c.projection) & (generation.c.generation == position.c.generation)
+"""Joins positions to their generation."""
 
 replay = sa.Table(
     "replay",

@@ -14,7 +14,7 @@ from app.domain.errors import ConfigurationError, TaskledgerError
 from app.log.kafka import KafkaLog
 from app.log.port import LogTruncated
 from app.log.topics import EVENTS
-from projections.database import Database
+from projections.database import STATEMENT_TIMEOUT, Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -36,10 +36,13 @@ class Ledger(NamedTuple):
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncGenerator[Ledger]:
-    """Connect to the log; PostgreSQL is asked when it is first needed. Raises LogUnavailable."""
+async def opened(settings: Settings, statement_timeout: float = STATEMENT_TIMEOUT) -> AsyncGenerator[Ledger]:
+    """Connect to the log; PostgreSQL is asked when it is first needed. Raises LogUnavailable.
+
+    `statement_timeout` is the seconds that one statement may take.
+    """
     log = KafkaLog(settings.kafka or "", settings.topic_prefix + EVENTS, settings.log_partitions)
-    async with log, Database(settings.postgres or "", settings.database_connections) as database:
+    async with log, Database(settings.postgres or "", settings.database_connections, statement_timeout) as database:
         yield Ledger(settings, log, database)
 
 

@@ -113,8 +113,11 @@ def plain_lines(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far some work is, on standard error where that is a terminal; yields what takes how much is done."""
+def progress(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """Show how far some work is, on standard error where that is a terminal.
+
+    Yields a function `show(done, total=None, what=None)`; what is None stays as it was.
+    """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     shared = sys.stdout.isatty()  # else what is printed must go its own way, and not through the bar's console
@@ -122,7 +125,11 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         *columns, console=console, transient=True, redirect_stdout=shared, disable=not console.is_terminal
     ) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+
+        def show(done: int, total: int | None = None, what: str | None = None) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield show
 
 
 def _fields(row: Row) -> Mapping[str, object]:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.cluster import ClusterCommand
-from app.cli.operation import complete, operate
+from app.cli.operation import complete, opened, operate
 from app.cli.options import AS_JSON, HOME
-from app.cli.output import show_object, show_rows
+from app.cli.output import progress, show_object, show_rows
 from app.domain.errors import TaskledgerError
-from app.log.kafka import KafkaLog
 from app.log.topics import EVENTS
 from projections import switching
 from projections.database import Database
@@ -27,7 +24,7 @@ from projections.replay.snapshots import take
 from projections.replay.verify import Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from app.cli.operation import Ledger
@@ -277,14 +274,14 @@ def _run(request: claim.Request, home: Path | None, *, as_json: bool) -> None:
     _yield_to_others()
 
     async def work(settings: Settings) -> runs.Run | None:
-        async with _opened(settings) as (database, source):
-            job = build.Build(database, source, request, settings.replay_bytes)
-            with _bar("building") as show:
+        async with opened(settings, build.LONG_STATEMENT) as ledger:
+            job = build.Build(ledger.database, _source(ledger), request, settings.replay_bytes)
+            with progress("building") as show:
                 await _beside(
                     job.complete(),
                     lambda: show(job.progress.done, job.progress.total, job.progress.resting or job.progress.state),
                 )
-            return await runs.latest(database)
+            return await runs.latest(ledger.database)
 
     try:
         found = complete(home, work)
@@ -302,11 +299,11 @@ def _verify(projections: tuple[str, ...], home: Path | None, *, active: bool, as
     _yield_to_others()
 
     async def work(settings: Settings) -> Sequence[Verified]:
-        async with _opened(settings) as (database, source):
-            verifier = Verifier(database, source, settings.replay_bytes)
-            with _bar("verifying") as show:
+        async with opened(settings, build.LONG_STATEMENT) as ledger:
+            verifier = Verifier(ledger.database, _source(ledger), settings.replay_bytes)
+            with progress("verifying") as show:
                 return await _beside(
-                    verifier.verify(projections, active=active), lambda: show(verifier.done, verifier.total, "")
+                    verifier.verify(projections, active=active), lambda: show(verifier.done, verifier.total)
                 )
 
     results = complete(home, work)
@@ -344,12 +341,9 @@ def _patiently(home: Path | None, work: Callable[[Database], Coroutine[Any, Any,
     return complete(home, connected)
 
 
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncGenerator[tuple[Database, build.Source]]:
-    topic = settings.topic_prefix + EVENTS
-    log = KafkaLog(settings.kafka or "", topic, settings.log_partitions)
-    async with log, Database(settings.postgres or "", 4, statement_timeout=build.LONG_STATEMENT) as database:
-        yield database, build.Source(log, settings.kafka or "", topic)
+def _source(ledger: Ledger) -> build.Source:
+    settings = ledger.settings
+    return build.Source(ledger.log, settings.kafka or "", settings.topic_prefix + EVENTS)
 
 
 async def _beside(work: Coroutine[Any, Any, T], look: Callable[[], None]) -> T:
@@ -363,20 +357,6 @@ async def _beside(work: Coroutine[Any, Any, T], look: Callable[[], None]) -> T:
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Show progress on standard error where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-
-        def show(done: int, total: int, state: str) -> None:
-            bar.update(task, completed=done, total=total or None, description=state or what)
-
-        yield show
 
 
 def _yield_to_others() -> None:

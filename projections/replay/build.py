@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.domain.errors import DatabaseUnavailable, LogUnavailable
 from app.log.bulk import BulkReader
-from projections.generations import add_indexes, add_keys
+from projections.generations import add_indexes, add_keys, position_of
 from projections.read_model import PostgresReadModel
 from projections.refusal import Refused
 from projections.replay import runs
 from projections.replay.builder import Builder
-from projections.replay.claim import Claimed, claim, discard, position_of
+from projections.replay.claim import Claimed, claim, discard
 from projections.replay.joining import join
 from projections.replay.pace import STEP, Pace
 
@@ -66,7 +66,6 @@ class Build:
         self._request = request
         self._limit = limit_bytes
         self._beginnings: Mapping[int, int] = {}
-        self._refused: dict[tuple[int, int], str] = {}
 
     async def complete(self) -> Claimed:
         """Claim the run and work until its generations are in lockstep.
@@ -122,7 +121,9 @@ class Build:
                 await asyncio.sleep(BEAT_SECONDS)
 
     async def _attempt(self, connection: Connection, claimed: Claimed) -> bool:
-        builder = Builder(claimed.targets, await position_of(connection, claimed.run), self._limit)
+        first = claimed.targets[0]  # all of them stand where it does
+        position = await position_of(connection, first.projection.name, first.generation)
+        builder = Builder(claimed.targets, position, self._limit)
         while True:
             ends = await self._source.log.ends()
             self._tell("reading", builder, ends)
@@ -140,30 +141,26 @@ class Build:
         return await join(connection, self._source.log, builder, claimed.run)
 
     async def _read(self, connection: Connection, claimed: Claimed, builder: Builder, stop: Mapping[int, int]) -> None:
-        transaction, since = None, time.monotonic()
-        start = dict(builder.position)
-        async with BulkReader(self._source.servers, self._source.topic, start, stop) as reader:
-            async for chunk in reader:
-                if transaction is None:
-                    transaction, since = connection.transaction(), time.monotonic()
-                    await transaction.start()
-                await builder.apply(connection, chunk, self._refused)
-                if builder.is_full or time.monotonic() - since > CHECKPOINT_SECONDS or self.pace.rest_reason:
-                    await self._checkpoint(connection, claimed, builder)
-                    await transaction.commit()
-                    transaction = None
-                self.pace.count(sum(len(batch.records) for batch in chunk))
-                self._tell("reading", builder, stop)
-                if transaction is None:
+        async with BulkReader(self._source.servers, self._source.topic, builder.position, stop) as reader:
+            chunks = aiter(reader)
+            chunk = await anext(chunks, None)
+            while chunk is not None:
+                since = time.monotonic()
+                async with connection.transaction():
+                    while chunk is not None:
+                        await builder.apply(connection, chunk)
+                        self.pace.count(sum(len(batch.records) for batch in chunk))
+                        self._tell("reading", builder, stop)
+                        if builder.is_full or time.monotonic() - since > CHECKPOINT_SECONDS or self.pace.rest_reason:
+                            break
+                        await self.pace.keep()
+                        chunk = await anext(chunks, None)
+                    await builder.checkpoint(connection)
+                    await runs.renew(connection, claimed.run, claimed.holder, self.progress)
+                if chunk is not None:
                     await self._rest()
-                await self.pace.keep()
-            if transaction is not None:
-                await self._checkpoint(connection, claimed, builder)
-                await transaction.commit()
-
-    async def _checkpoint(self, connection: Connection, claimed: Claimed, builder: Builder) -> None:
-        await builder.checkpoint(connection)
-        await runs.renew(connection, claimed.run, claimed.holder, self.progress)
+                    await self.pace.keep()
+                    chunk = await anext(chunks, None)
 
     async def _rest(self) -> None:
         while (reason := self.pace.rest_reason) is not None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from projections.database import Connection
 
 HISTORY_BYTES = 900
-"""Accounted for a task in memory, with its row, beside its texts; measured."""
+"""Accounted for a task in memory, with its row, beside its texts: an estimate."""
 
 
 class Target(NamedTuple):
@@ -50,8 +50,6 @@ class Builder:
     def __init__(self, targets: Sequence[Target], position: Mapping[int, int], limit_bytes: int) -> None:
         """Take the generations, where they stand, and the most memory to use for tasks, in bytes."""
         self.position = dict(position)
-        self.events = 0
-        """Records applied since this object was made."""
         self._targets = targets
         self._schemas = {target.projection.name: target.schema for target in targets}
         self._limit = limit_bytes
@@ -66,25 +64,18 @@ class Builder:
         """Whether the memory is used up, and a checkpoint is due."""
         return self._bytes > self._limit
 
-    async def apply(
-        self, connection: Connection, chunk: Iterable[Batch], refused: Mapping[tuple[int, int], str]
-    ) -> None:
-        """Fold the next records, in an open transaction that ends with a checkpoint.
-
-        `refused` names the partitions and offsets of records that the database will not take, and why.
-        """
+    async def apply(self, connection: Connection, chunk: Iterable[Batch]) -> None:
+        """Fold the next records, in an open transaction that ends with a checkpoint."""
         for batch in chunk:
             ids = task_ids(batch.records)
             await self._recall(connection, ids)
             histories = {task_id: self._histories[task_id] for task_id in ids if task_id in self._histories}
-            here = {offset: reason for (partition, offset), reason in refused.items() if partition == batch.partition}
-            judged = judge(batch.partition, batch.records, histories, here)
+            judged = judge(batch.partition, batch.records, histories, {})
             self._remember(judged.histories)
             for target in self._targets:
                 for rows in target.projection.fold(judged):
                     await self._keep(connection, rows)
             self.position[batch.partition] = batch.records[-1].offset + 1
-            self.events += len(batch.records)
 
     async def checkpoint(self, connection: Connection) -> None:
         """Write what waits, and the positions; commit right after this."""

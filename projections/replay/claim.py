@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from projections.database import Connection, Database
 
-_generation, _position = registry.generation, registry.position
+_generation = registry.generation
 _BUILDING = Statement(
     sa.select(
         _generation.c.projection,
@@ -31,15 +31,6 @@ _BUILDING = Statement(
     )
     .where(_generation.c.replay == sa.bindparam("run"), _generation.c.state == "building")
     .order_by(_generation.c.projection)
-)
-_POSITION = Statement(
-    sa.select(_position.c.partition, sa.func.min(_position.c.next_offset))
-    .join(
-        _generation,
-        (_generation.c.projection == _position.c.projection) & (_generation.c.generation == _position.c.generation),
-    )
-    .where(_generation.c.replay == sa.bindparam("run"), _generation.c.state == "building")
-    .group_by(_position.c.partition)
 )
 
 
@@ -104,11 +95,6 @@ async def claim(database: Database, request: Request, beginnings: Mapping[int, i
         if request.use_snapshots:
             await snapshots.fill(connection, targets)
         return Claimed(run, holder, targets, is_new=True)
-
-
-async def position_of(connection: Connection, run: int) -> dict[int, int]:
-    """Give where a run's generations stand."""
-    return {row[0]: row[1] for row in await _POSITION.fetch(connection, run=run)}
 
 
 async def give_up(database: Database, run: runs.Run) -> None:

@@ -80,4 +80,4 @@ async def _apply(connection: Connection, builder: Builder, batch: Batch, live: d
     start, stop = builder.position[batch.partition], live[batch.partition]
     records = [record for record in batch.records if start <= record.offset < stop]
     if records:
-        await builder.apply(connection, [Batch(batch.partition, records)], {})
+        await builder.apply(connection, [Batch(batch.partition, records)])

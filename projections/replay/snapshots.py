@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from projections import lockstep, registry
 from projections.catalog import JUDGE, PROJECTIONS, find, fingerprint
 from projections.database import Statement
-from projections.generations import add_generation, drop_generation, next_number
+from projections.generations import add_generation, drop_generation, next_number, position_of
 from projections.refusal import Refused
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from projections.database import Connection, Database
     from projections.replay.builder import Target
 
-_generation, _position = registry.generation, registry.position
+_generation = registry.generation
 _SNAPSHOTS = Statement(
     sa.select(_generation.c.projection, _generation.c.generation, _generation.c.code)
     .where(_generation.c.state == "snapshot")
@@ -37,11 +37,6 @@ _ACTIVE = Statement(
     )
     .where(_generation.c.state == "active")
     .order_by(_generation.c.projection)
-)
-_POSITIONS = Statement(
-    sa.select(_position.c.partition, _position.c.next_offset).where(
-        _position.c.projection == sa.bindparam("projection"), _position.c.generation == sa.bindparam("generation")
-    )
 )
 
 
@@ -60,7 +55,7 @@ async def take(database: Database) -> Mapping[int, int]:
                 raise Refused(
                     f"Generation {number} of {name} was not verified by this code: run `replay verify` first."
                 )
-            position = await _position_of(connection, name, number)
+            position = await position_of(connection, name, number)
             target = await next_number(connection, name)
             await add_generation(connection, projection, target, state="snapshot", positions=position)
             await _copy(connection, name, number, target)
@@ -72,7 +67,7 @@ async def take(database: Database) -> Mapping[int, int]:
 async def fitting(connection: Connection, projections: Collection[str]) -> Mapping[int, int] | None:
     """Give the position of the snapshots from which some projections can be built, or None."""
     numbers = await _numbers(connection, {*projections, JUDGE})
-    return await _position_of(connection, JUDGE, numbers[JUDGE]) if numbers else None
+    return await position_of(connection, JUDGE, numbers[JUDGE]) if numbers else None
 
 
 async def fill(connection: Connection, targets: Sequence[Target]) -> None:
@@ -81,7 +76,7 @@ async def fill(connection: Connection, targets: Sequence[Target]) -> None:
     for target in targets if numbers else ():
         name = target.projection.name
         await _copy(connection, name, numbers[name], target.generation)
-        for partition, offset in (await _position_of(connection, name, numbers[name])).items():
+        for partition, offset in (await position_of(connection, name, numbers[name])).items():
             await lockstep.advance(connection, partition, [(name, target.generation)], offset)
 
 
@@ -94,11 +89,6 @@ async def _numbers(connection: Connection, projections: Collection[str]) -> dict
         if row["code"] == own.get(row["projection"])
     }
     return {name: found[name] for name in projections} if found.keys() >= set(projections) else {}
-
-
-async def _position_of(connection: Connection, projection: str, number: int) -> Mapping[int, int]:
-    rows = await _POSITIONS.fetch(connection, projection=projection, generation=number)
-    return {row["partition"]: row["next_offset"] for row in rows}
 
 
 async def _copy(connection: Connection, projection: str, source: int, target: int) -> None:

@@ -18,6 +18,7 @@ from projections import registry
 from projections.batch import judge, key_indexes, may_clear, task_ids, task_index
 from projections.catalog import find, fingerprint, names
 from projections.database import Statement
+from projections.generations import position_of
 from projections.refusal import Refused
 from projections.replay.builder import Target
 from projections.replay.checksums import Bucket, Buckets, Checksum, add, canonical, different, digest
@@ -38,17 +39,12 @@ SHOWN = 100
 """Differing rows that are named, at most, and buckets that are looked into."""
 FETCH = 5_000
 """Rows read from PostgreSQL at a time."""
-_generation, _position = registry.generation, registry.position
+_generation = registry.generation
 _mark = sa.update(_generation).where(
     _generation.c.projection == sa.bindparam("name"), _generation.c.generation == sa.bindparam("number")
 )
 _MARK_EQUAL = Statement(_mark.values(verified_at=sa.func.clock_timestamp(), code=sa.bindparam("own")))
 _MARK_DIFFERENT = Statement(_mark.values(verified_at=None, code=sa.bindparam("own")))
-_POSITION = Statement(
-    sa.select(_position.c.partition, _position.c.next_offset)
-    .where(_position.c.projection == sa.bindparam("name"), _position.c.generation == sa.bindparam("number"))
-    .order_by(_position.c.partition)
-)
 Key: TypeAlias = tuple[object, ...]
 
 
@@ -129,7 +125,7 @@ class Verifier:
         return results
 
     async def _compare(self, connection: Connection, targets: Sequence[Target]) -> Sequence[Verified]:
-        position = await _position_of(connection, targets)
+        position = await _common_position(connection, targets)
         beginnings = await self._source.log.beginnings()
         tables = [
             _Table(table, target.schema) for target in targets for table in target.projection.metadata.sorted_tables
@@ -285,11 +281,8 @@ async def _choose(connection: Connection, wanted: Sequence[str], *, active: bool
     return targets
 
 
-async def _position_of(connection: Connection, targets: Sequence[Target]) -> Mapping[int, int]:
-    found = []
-    for target in targets:
-        rows = await _POSITION.fetch(connection, name=target.projection.name, number=target.generation)
-        found.append({row["partition"]: row["next_offset"] for row in rows})
+async def _common_position(connection: Connection, targets: Sequence[Target]) -> Mapping[int, int]:
+    found = [await position_of(connection, target.projection.name, target.generation) for target in targets]
     if any(position != found[0] for position in found):
         raise Refused("The generations are not at one position: verify them one by one, by name.")
     return found[0]
